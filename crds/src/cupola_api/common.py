@@ -1,0 +1,257 @@
+"""What the four kinds share: metadata, references, and the parts of status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field
+
+from cupola_api.base import Model, Rule
+
+Name = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=36)
+]
+"""A name of a resource: a DNS label of 36 characters at most, so that the longest child fits."""
+
+Uri = Annotated[str, Field(pattern=r"^(store|file):///[^\s\\]+$", max_length=1024)]
+"""A place in storage: `store:///path` in the installation's store, or `file:///path` (local only)."""
+
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+"""The sha256 of something, as `sha256:<64 hex digits>`."""
+
+Revision = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=999,
+        description="The run. Fields that define a run change only together with this number; a "
+        "higher one starts a new run, and the artifact of the old one stays.",
+    ),
+]
+
+NAME_RULE = Rule(
+    "self.metadata.name.size() <= 36 && "
+    "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+    "metadata.name must be a DNS label (lower-case letters, digits and '-') of at most 36 "
+    "characters, so that the names of its children fit",
+)
+
+
+class Metadata(Model):
+    """The part of Kubernetes ObjectMeta that Cupola reads. Other fields are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(min_length=1, max_length=253, description="The name; unique by kind.")
+    namespace: str = Field("default", max_length=63, description="The namespace.")
+    uid: str | None = None
+    generation: int = 1
+    resource_version: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelReference(Model):
+    """A model made by another resource of the same namespace; exactly one field is set."""
+
+    rules: ClassVar = (
+        Rule(
+            "has(self.pretrainJob) != has(self.fineTune)",
+            "name exactly one model: write either pretrainJob: NAME or fineTune: NAME",
+        ),
+    )
+
+    pretrain_job: Name | None = Field(None, description="Name of a PretrainJob.")
+    fine_tune: Name | None = Field(None, description="Name of a FineTune.")
+
+    @property
+    def kind(self) -> str:
+        """The kind that is referred to."""
+        return "PretrainJob" if self.pretrain_job else "FineTune"
+
+    @property
+    def name(self) -> str:
+        """The name that is referred to."""
+        return self.pretrain_job or self.fine_tune or ""
+
+
+class Phase(StrEnum):
+    """Where a resource stands, in one word. For people and columns; programs read conditions."""
+
+    PENDING = "Pending"
+    WAITING = "Waiting"
+    RUNNING = "Running"
+    RECOVERING = "Recovering"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STALLED = "Stalled"
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Model):
+    """One observation of a resource, as in metav1.Condition."""
+
+    type: str = Field(
+        max_length=64,
+        description="Ready, Reconciling or Stalled (kstatus), Succeeded, Failed or Outdated.",
+    )
+    status: ConditionStatus = Field(description="Whether it holds.")
+    reason: str = Field(
+        pattern=r"^[A-Z][A-Za-z0-9]{0,63}$", description="Why, as one CamelCase word."
+    )
+    message: str = Field("", max_length=1024, description="Why, as a sentence for a person.")
+    last_transition_time: str = Field(description="When status last changed; RFC 3339, UTC.")
+    observed_generation: int = Field(0, description="The generation that this was said of.")
+
+
+class RunStatus(Model):
+    """The run that the rest of status speaks of."""
+
+    revision: int = Field(description="spec.revision of the run.")
+    digest: Digest | None = Field(
+        None, description="Digest of the resolved spec and its inputs; names the output folder."
+    )
+
+
+class Progress(Model):
+    """How far the running attempt is, as its rank 0 last said."""
+
+    fraction: float = Field(0.0, ge=0, le=1, description="Share of the run that is done, 0 to 1.")
+    eta: str | None = Field(None, description="When it should end; RFC 3339, UTC.")
+    step: int | None = Field(None, description="Optimizer steps done.")
+    steps: int | None = Field(None, description="Optimizer steps of the whole run.")
+    loss: float | None = Field(None, description="Training loss of the last step, nats per token.")
+    tokens: int | None = Field(None, description="Tokens trained on.")
+    tokens_per_second: float | None = Field(None, description="Training speed, all ranks.")
+    checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint.")
+    checkpoint_time: str | None = Field(
+        None, description="When the newest checkpoint was complete; RFC 3339, UTC."
+    )
+    stage: str | None = Field(None, description="The stage that runs, where a run has stages.")
+
+
+class Cost(Model):
+    """What the run has cost and will cost. Amounts are decimal strings in `currency`."""
+
+    currency: str = Field(max_length=8, description="ISO 4217 code.")
+    accrued: str = Field(description="Spent so far, all attempts.")
+    projected: str = Field(description="Spent at the end if the present speed holds.")
+    wasted: str = Field(
+        description="The part of accrued that bought nothing: work lost after the last checkpoint "
+        "of a failed attempt."
+    )
+    gpu_hours: str = Field(description="Device hours so far (on a CPU pool: CPU slot hours).")
+    energy_kwh: str = Field(description="Energy so far by the pool's stated watts, kWh.")
+
+
+class Attempt(Model):
+    """One try of a run: the pods that were started together, and how they ended."""
+
+    number: int = Field(ge=1, description="1 for the first.")
+    name: str = Field(max_length=63, description="The PyTorchJob or Job.")
+    stage: str | None = Field(None, description="The stage, where a run has stages.")
+    pods: list[str] = Field(
+        default_factory=list, max_length=64, description="uids of its pods (the first 64)."
+    )
+    started_at: str | None = Field(None, description="When its first pod started.")
+    ended_at: str | None = Field(None, description="When its last pod ended.")
+    gpu_seconds: str = Field("0", description="Device seconds used.")
+    cost: str = Field("0", description="Money spent.")
+    wasted: str = Field("0", description="The part that bought nothing.")
+    estimated: bool = Field(False, description="Whether its end was not observed but estimated.")
+    outcome: str | None = Field(
+        None, description="Succeeded, Failed or Lost; absent while it runs."
+    )
+    reason: str | None = Field(None, max_length=64, description="Why, as one word.")
+    message: str | None = Field(None, max_length=512, description="Why, as a sentence.")
+    checkpoint_step: int | None = Field(None, description="Step of its newest checkpoint.")
+
+
+class Artifact(Model):
+    """A finished, verified output: a folder whose manifest.json was written last."""
+
+    uri: str = Field(max_length=2048, description="The folder.")
+    digest: Digest = Field(description="sha256 of its manifest.")
+    bytes: int = Field(ge=0, description="Size of all its files.")
+
+
+class Lineage(Model):
+    """One thing that an artifact was made from."""
+
+    kind: str = Field(max_length=63, description="What it is: a kind of Cupola, or Source.")
+    name: str = Field(max_length=63, description="Its name.")
+    digest: Digest = Field(description="Its digest when it was read.")
+
+
+class Status(Model):
+    """What every kind reports. Written by the operator alone; bounded."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    observed_generation: int = Field(0, description="The generation that this status speaks of.")
+    phase: Phase = Field(Phase.PENDING, description="Where it stands, in one word.")
+    conditions: list[Condition] = Field(
+        default_factory=list, max_length=8, description="Observations, one of each type."
+    )
+    run: RunStatus | None = Field(None, description="The run that this status speaks of.")
+    progress: Progress | None = Field(None, description="How far the run is.")
+    cost: Cost | None = Field(None, description="What the run costs.")
+    attempts: list[Attempt] = Field(
+        default_factory=list, max_length=64, description="The tries of this run, oldest first."
+    )
+    artifact: Artifact | None = Field(None, description="The output, when there is one.")
+    lineage: list[Lineage] = Field(
+        default_factory=list, max_length=64, description="What the output is made from."
+    )
+
+    def condition(self, kind: str) -> Condition | None:
+        """The condition of type `kind`, if it was reported."""
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+class Column(Model):
+    """A column of `kubectl get`."""
+
+    name: str
+    type: str = "string"
+    path: str
+    description: str = ""
+    priority: int = 0
+
+
+class Resource(Model):
+    """A resource of one of the four kinds; the subclasses fix spec and status."""
+
+    rules: ClassVar = (NAME_RULE,)
+    plural: ClassVar[str]
+    short: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: Any
+    status: Any = None
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The kind, as written in YAML."""
+        return cls.__name__
+
+
+PHASE_COLUMN = Column(name="Phase", path=".status.phase")
+REASON_COLUMN = Column(
+    name="Reason", path=".status.conditions[?(@.type=='Ready')].reason", description="Why."
+)
+PROGRESS_COLUMN = Column(name="Progress", type="number", path=".status.progress.fraction")
+COST_COLUMN = Column(name="Cost", path=".status.cost.accrued", description="Money spent so far.")
+AGE_COLUMN = Column(name="Age", type="date", path=".metadata.creationTimestamp")

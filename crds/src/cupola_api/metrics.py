@@ -1,0 +1,30 @@
+"""Names of the metrics that rank 0 of a run serves on /metrics, in Prometheus' text format.
+
+The operator scrapes them for status and reads no other name; Prometheus scrapes the same page.
+"""
+
+PORT = 9400
+"""Port of /metrics in every pod."""
+
+PROGRESS = "cupola_progress_ratio"
+STEP = "cupola_train_step"
+STEPS = "cupola_train_steps"
+LOSS = "cupola_train_loss_nats"
+TOKENS = "cupola_train_tokens_total"
+TOKENS_PER_SECOND = "cupola_train_tokens_per_second"
+CHECKPOINT_STEP = "cupola_train_checkpoint_step"
+CHECKPOINT_TIME = "cupola_train_checkpoint_timestamp_seconds"
+HEARTBEAT = "cupola_heartbeat_timestamp_seconds"
+
+HELP = {
+    PROGRESS: "Share of the run that is done, 0 to 1.",
+    STEP: "Optimizer steps done.",
+    STEPS: "Optimizer steps of the whole run.",
+    LOSS: "Training loss of the last step, nats per token.",
+    TOKENS: "Tokens trained on, over all ranks, since step 0 of the run.",
+    TOKENS_PER_SECOND: "Training speed over all ranks, smoothed over the last steps.",
+    CHECKPOINT_STEP: "Step of the newest complete checkpoint.",
+    CHECKPOINT_TIME: "Unix time at which the newest checkpoint was complete.",
+    HEARTBEAT: "Unix time at which rank 0 last made progress.",
+}
+"""Name -> help text; also the closed set of names that the operator accepts."""

@@ -1,0 +1,205 @@
+"""The run contract: one resolved, immutable file, `run.yaml`, from the operator to the pods.
+
+Every default is filled in, every reference is a URI with a digest, so a pod needs nothing else and
+can be run again by hand: `python -m cupola_trainer <verb> run.yaml`. Its digest (of everything but
+`output`) names the run and its output folder.
+
+What differs between the attempts of a run comes by environment variable: `ATTEMPT`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, TypeAdapter
+
+from cupola_api.artifact import digest_of
+from cupola_api.base import Model
+from cupola_api.common import Digest, Lineage
+from cupola_api.dataset import Curation, Source, Task
+from cupola_api.evaluation import EvaluationTask
+from cupola_api.finetune import Tuning
+from cupola_api.training import Optimizer, Precision
+
+ATTEMPT = "CUPOLA_ATTEMPT"
+"""Environment variable: the attempt's id, a folder name; an attempt writes nowhere else."""
+
+POD_IP = "POD_IP"
+"""Environment variable: the address that rank 0 serves /metrics on."""
+
+TERMINATION_LOG = "TERMINATION_LOG"
+"""Environment variable: the file for the termination message."""
+
+
+class Input(Model):
+    """An artifact that a run reads."""
+
+    kind: str = Field(description="Kind of the resource that made it.")
+    name: str = Field(description="Name of the resource that made it.")
+    uri: str = Field(description="Its folder.")
+    digest: Digest = Field(description="Its digest; the pod checks it.")
+
+    def lineage(self) -> Lineage:
+        """The entry for manifests and status."""
+        return Lineage(kind=self.kind, name=self.name, digest=self.digest)
+
+
+class World(Model):
+    """The processes of a training."""
+
+    nodes: int = Field(ge=1, description="Pods.")
+    gpus_per_node: int = Field(ge=1, description="Ranks a pod.")
+    threads: int = Field(ge=1, description="CPU threads a rank.")
+    device: Literal["Cpu", "Gpu"] = Field(description="What a rank computes on.")
+
+    @property
+    def size(self) -> int:
+        """Number of ranks."""
+        return self.nodes * self.gpus_per_node
+
+
+class _Run(Model):
+    namespace: str
+    name: str
+    output: str = Field(description="Folder of this resource; the run's folder lies below it.")
+
+    @property
+    def digest(self) -> str:
+        """Identity of the run: of everything in it but where its output goes."""
+        value = self.to_json()
+        value.pop("output")
+        return digest_of(value)
+
+    @property
+    def folder(self) -> str:
+        """The URI of the run's folder: `<output>/<first 16 hex digits of the digest>`."""
+        return f"{self.output}/{self.digest.removeprefix('sha256:')[:16]}"
+
+
+class ListRun(_Run):
+    """List the files of a Dataset's sources and group them into parts."""
+
+    kind: Literal["ListRun"] = "ListRun"
+    sources: list[Source] = Field(description="With resolved URIs.")
+
+
+class CurateRun(_Run):
+    """Curate and tokenise what a listing found."""
+
+    kind: Literal["CurateRun"] = "CurateRun"
+    sources: list[Source]
+    listing: str = Field(description="URI of the listing.")
+    listing_digest: Digest
+    parts: int = Field(ge=1)
+    curation: Curation
+    vocab_size: int | None = Field(None, description="Train a tokenizer of this size, or ...")
+    tokenizer: Input | None = Field(None, description="... take that of another Dataset.")
+    task: Task | None = None
+    validation: float
+    seed: int
+
+
+class Shape(Model):
+    """A Llama-style decoder, complete."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    ffn: int
+    vocabulary: int
+    context: int
+    tie_embeddings: bool = Field(description="Whether input and output embeddings are one matrix.")
+
+
+class Hyperparameters(Model):
+    """The optimizer's settings, complete."""
+
+    optimizer: Optimizer
+    learning_rate: float
+    warmup_steps: int
+    final_ratio: float = Field(description="Last learning rate as a share of the peak.")
+    weight_decay: float
+    gradient_clipping: float
+    precision: Precision
+    seed: int
+
+
+class WeightedInput(Input):
+    """A Dataset and its share of the training sequences."""
+
+    weight: float
+
+
+class PretrainRun(_Run):
+    """Train a model from scratch."""
+
+    kind: Literal["PretrainRun"] = "PretrainRun"
+    datasets: list[WeightedInput]
+    shape: Shape
+    steps: int = Field(ge=1, description="Optimizer steps.")
+    sequences_per_step: int = Field(ge=1, description="Global batch, in sequences of context.")
+    micro_batch: int = Field(ge=1, description="Sequences a rank takes at once.")
+    hyperparameters: Hyperparameters
+    world: World
+    zero_stage: int = Field(ge=0, le=3)
+    activation_checkpointing: bool
+    checkpoint_seconds: int = Field(ge=1, description="Time between two checkpoints.")
+    checkpoint_keep: int = Field(ge=1)
+
+
+class FineTuneRun(_Run):
+    """Tune a model on prompt and answer pairs."""
+
+    kind: Literal["FineTuneRun"] = "FineTuneRun"
+    base: Input
+    dataset: Input
+    tuning: Tuning
+    epochs: float
+    examples_per_step: int
+    micro_batch: int = Field(ge=1, description="Examples a rank takes at once.")
+    max_length: int = Field(description="Tokens of prompt and answer.")
+    warmup_ratio: float
+    hyperparameters: Hyperparameters
+    world: World
+    zero_stage: int = Field(ge=0, le=3)
+    activation_checkpointing: bool
+
+
+class ResolvedTask(Model):
+    """A task of an Evaluation with its data."""
+
+    task: EvaluationTask
+    dataset: Input | None = Field(None, description="Of perplexity and pythonFunction.")
+    data: str | None = Field(None, description="Resolved URI of a harness task's folder.")
+
+
+class EvaluateRun(_Run):
+    """Measure one model, or two beside each other."""
+
+    kind: Literal["EvaluateRun"] = "EvaluateRun"
+    model: Input
+    compare_to: Input | None = None
+    tasks: list[ResolvedTask]
+    seed: int
+    threads: int = Field(ge=1, description="CPU threads of the pod.")
+    device: Literal["Cpu", "Gpu"]
+
+
+Run = Annotated[
+    ListRun | CurateRun | PretrainRun | FineTuneRun | EvaluateRun, Field(discriminator="kind")
+]
+
+_RUN: TypeAdapter[Run] = TypeAdapter(Run)
+
+
+def dump(run: Run) -> str:
+    """The text of run.yaml."""
+    return yaml.safe_dump(run.to_json(), sort_keys=True)
+
+
+def load(path: Path) -> Run:
+    """Read run.yaml. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
+    return _RUN.validate_python(yaml.safe_load(path.read_text()))

@@ -1,0 +1,1 @@
+"""The operator of Cupola: the reconciler, its shells, the planner, the ledger and the command line."""

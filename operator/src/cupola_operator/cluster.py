@@ -1,0 +1,64 @@
+"""The seam to a cluster: the few methods that the core needs.
+
+`local.store` implements it in memory; a Kubernetes client implements it on a cluster. Objects are
+plain dicts as Kubernetes writes them. Nothing else in the core does I/O on objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+Object = dict[str, Any]
+"""A Kubernetes object as JSON values: apiVersion, kind, metadata, spec, status."""
+
+
+class Key(NamedTuple):
+    """Identity of an object: what a queue holds and what `get` takes."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def key_of(value: Object) -> Key:
+    """The key of an object."""
+    metadata = value["metadata"]
+    return Key(value["kind"], metadata.get("namespace", "default"), metadata["name"])
+
+
+class Conflict(Exception):
+    """A write was refused because the object changed since it was read (HTTP 409)."""
+
+
+class AlreadyExists(Exception):
+    """A create was refused because an object of that name is there (HTTP 409)."""
+
+
+class NotFound(Exception):
+    """The object is not there (HTTP 404)."""
+
+
+class Cluster(Protocol):
+    """What the core may do to a cluster."""
+
+    def get(self, key: Key) -> Object | None:
+        """The object, read live, or None."""
+
+    def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        """Objects of a kind whose labels include `labels`, sorted by name."""
+
+    def create(self, value: Object) -> Object:
+        """Create; returns the stored object. Raises AlreadyExists."""
+
+    def delete(self, key: Key, uid: str) -> None:
+        """Ask for deletion of the object of that uid; absent or another uid is not an error."""
+
+    def patch_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> Object:
+        """Replace the status decided on that version. Raises Conflict, NotFound."""
+
+    def event(self, key: Key, *, kind: str, reason: str, message: str) -> None:
+        """Record an Event on an object for people; `kind` is Normal or Warning."""

@@ -1,0 +1,21 @@
+"""Labels and annotations of the objects that Cupola makes, and the selectors over them."""
+
+from __future__ import annotations
+
+from cupola_api import GROUP
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+COMPONENT = "app.kubernetes.io/component"
+KIND = f"{GROUP}/kind"
+NAME = f"{GROUP}/name"
+REVISION = f"{GROUP}/revision"
+ATTEMPT = f"{GROUP}/attempt"
+STAGE = f"{GROUP}/stage"
+POOL = f"{GROUP}/pool"
+GPUS = f"{GROUP}/gpus"
+"""Devices that the pod holds; the ledger multiplies its time by it."""
+
+
+def selector(kind: str, name: str) -> dict[str, str]:
+    """What every child of a resource, and every pod of those, is labelled with."""
+    return {MANAGED_BY: "cupola", KIND: kind, NAME: name}

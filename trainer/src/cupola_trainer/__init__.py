@@ -1,0 +1,1 @@
+"""What runs inside the pods of Cupola: curate, pretrain, finetune, evaluate."""

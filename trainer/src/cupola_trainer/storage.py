@@ -1,0 +1,52 @@
+"""Where artifacts live: from a URI of run.yaml to a folder of this machine.
+
+The one place that knows what a scheme means. `file://` folders are used in place.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cupola_api.artifact import ArtifactInvalid, verify
+from cupola_api.common import Artifact
+from cupola_api.outcome import FailureClass
+from cupola_api.run import Input
+
+from cupola_trainer.pod import PodFailure
+
+
+def path_of(uri: str) -> Path:
+    """The folder or file of a resolved URI. Raises PodFailure for a scheme that is not known."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc:
+        raise PodFailure(
+            "StorageUnknown",
+            f"{uri} cannot be opened: this trainer reads file:/// only",
+            FailureClass.USER,
+        )
+    return Path(unquote(parts.path))
+
+
+def open_input(source: Input) -> Path:
+    """The folder of an input, after every file of it was checked against its digest."""
+    folder = path_of(source.uri)
+    try:
+        verify(folder, digest=source.digest)
+    except ArtifactInvalid as error:
+        raise PodFailure(
+            "InputInvalid",
+            f"{source.kind} {source.name} is not as it was made: {error}; make it again with a new "
+            "spec.revision",
+            FailureClass.DATA,
+        ) from error
+    return folder
+
+
+def finished(folder: Path, run: str) -> Artifact | None:
+    """The verified artifact of run `run` in `folder`, or None if there is none yet."""
+    try:
+        manifest, artifact = verify(folder)
+    except ArtifactInvalid:
+        return None
+    return artifact if manifest.run == run else None
