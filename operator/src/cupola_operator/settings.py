@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import yaml
+from pydantic import Field, ValidationError
+
 from cupola_api import errors
 from cupola_api.base import Model, Rule
 from cupola_api.quantities import Money
 from cupola_api.training import PoolName
-from pydantic import Field, ValidationError
 
 
 class SettingsInvalid(Exception):

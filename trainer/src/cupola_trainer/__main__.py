@@ -14,11 +14,11 @@ import traceback
 from pathlib import Path
 
 import yaml
-from cupola_api import errors
-from cupola_api import run as contract
-from cupola_api.outcome import FailureClass, OutcomeKind
 from pydantic import ValidationError
 
+from cupola_api import errors
+from cupola_api import run as contract
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_trainer.pod import PodFailure, say
 
 VERBS = {

@@ -7,9 +7,10 @@ import time
 from types import TracebackType
 from typing import Self
 
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
 from cupola_api import metrics
 from cupola_api.run import POD_IP
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 
 class Meter:

@@ -12,7 +12,6 @@ from cupola_api.artifact import ArtifactInvalid, verify
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass
 from cupola_api.run import Input
-
 from cupola_trainer.pod import PodFailure
 
 
