@@ -1,0 +1,58 @@
+# Every check runs here the same way as in CI. `make help` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+SOURCES := crds/src operator/src trainer/src
+DEMO := .cupola/demo
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: .venv/.ready ## install everything that the other targets need (uv included)
+
+.venv/.ready: uv.lock pyproject.toml crds/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
+	@scripts/uv sync --locked --all-packages --all-extras
+	@touch $@
+
+.PHONY: demo
+demo: setup ## four resources, from raw text to a measured model, on this machine
+	@scripts/demo $(DEMO)
+
+.PHONY: test
+test: lint types contracts crds-check ## everything that CI checks
+	@$(BIN)/pytest -n auto --dist worksteal
+
+.PHONY: lint
+lint: setup ## style and common mistakes
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+.PHONY: types
+types: setup ## mypy --strict
+	@$(BIN)/mypy $(SOURCES)
+
+.PHONY: contracts
+contracts: setup ## who may import whom
+	@$(BIN)/lint-imports
+
+.PHONY: crds
+crds: setup ## generate the CRDs from the API's types
+	@$(BIN)/python -m cupola_api.crd crds
+
+.PHONY: crds-check
+crds-check: setup ## fail if the CRDs differ from the API's types
+	@$(BIN)/python -m cupola_api.crd crds --check
+
+.PHONY: format
+format: setup ## rewrite the code in the project's style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+.PHONY: clean
+clean: ## remove what the targets made, the demo's work directory included
+	rm -rf .cupola .venv .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
