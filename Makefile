@@ -41,12 +41,14 @@ contracts: setup ## who may import whom
 	@$(BIN)/lint-imports
 
 .PHONY: crds
-crds: setup ## generate the CRDs from the API's types
+crds: setup ## generate the CRDs and the API reference from the types
 	@$(BIN)/python -m cupola_api.crd crds
+	@$(BIN)/python -m cupola_api.reference docs/reference/api.md
 
 .PHONY: crds-check
-crds-check: setup ## fail if the CRDs differ from the API's types
+crds-check: setup ## fail if the CRDs or the reference differ from the types
 	@$(BIN)/python -m cupola_api.crd crds --check
+	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
 
 .PHONY: format
 format: setup ## rewrite the code in the project's style

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from cupola_api import run
+
+
+def _run(**values: object) -> run.ListRun:
+    base = {
+        "namespace": "default",
+        "name": "d",
+        "output": "file:///store/default/dataset/d",
+        "sources": [{"name": "a", "uri": "file:///a", "format": "Jsonl"}],
+    }
+    return run.ListRun.model_validate({**base, **values})
+
+
+def test_run_yaml_is_read_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(run.dump(_run()))
+    assert run.load(path) == _run()
+
+
+def test_the_digest_is_of_the_work_and_not_of_where_it_goes() -> None:
+    assert _run().digest == _run(output="file:///elsewhere").digest
+    assert _run().digest != _run(name="e").digest
+
+
+def test_the_folder_of_a_run_is_named_by_its_digest() -> None:
+    value = _run()
+    assert value.folder == f"file:///store/default/dataset/d/{value.digest[7:23]}"
+
+
+def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("kind: Nothing\n")
+    with pytest.raises(ValidationError):
+        run.load(path)
