@@ -14,11 +14,17 @@ Name = Annotated[
 ]
 """A name of a resource: a DNS label of 36 characters at most, so that the longest child fits."""
 
-Uri = Annotated[str, Field(pattern=r"^(store|file):///[^\s\\]+$", max_length=1024)]
+Uri = Annotated[str, Field(pattern=r"^(store|file):///[^\x00-\x20\x7f\\]+$", max_length=1024)]
 """A place in storage: `store:///path` in the installation's store, or `file:///path` (local only)."""
 
-Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 """The sha256 of something, as `sha256:<64 hex digits>`."""
+
+Time = Annotated[str, Field(max_length=40)]
+"""A moment, RFC 3339 in UTC."""
+
+Amount = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", max_length=40)]
+"""A decimal number in a status; a string, so that no digit is lost."""
 
 Revision = Annotated[
     int,
@@ -106,10 +112,12 @@ class Condition(Model):
     )
     status: ConditionStatus = Field(description="Whether it holds.")
     reason: str = Field(
-        pattern=r"^[A-Z][A-Za-z0-9]{0,63}$", description="Why, as one CamelCase word."
+        pattern=r"^[A-Z][A-Za-z0-9]{0,63}$",
+        max_length=64,
+        description="Why, as one CamelCase word.",
     )
     message: str = Field("", max_length=1024, description="Why, as a sentence for a person.")
-    last_transition_time: str = Field(description="When status last changed; RFC 3339, UTC.")
+    last_transition_time: Time = Field(description="When status last changed; RFC 3339, UTC.")
     observed_generation: int = Field(0, description="The generation that this was said of.")
 
 
@@ -126,31 +134,33 @@ class Progress(Model):
     """How far the running attempt is, as its rank 0 last said."""
 
     fraction: float = Field(0.0, ge=0, le=1, description="Share of the run that is done, 0 to 1.")
-    eta: str | None = Field(None, description="When it should end; RFC 3339, UTC.")
+    eta: Time | None = Field(None, description="When it should end; RFC 3339, UTC.")
     step: int | None = Field(None, description="Optimizer steps done.")
     steps: int | None = Field(None, description="Optimizer steps of the whole run.")
     loss: float | None = Field(None, description="Training loss of the last step, nats per token.")
     tokens: int | None = Field(None, description="Tokens trained on.")
     tokens_per_second: float | None = Field(None, description="Training speed, all ranks.")
     checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint.")
-    checkpoint_time: str | None = Field(
+    checkpoint_time: Time | None = Field(
         None, description="When the newest checkpoint was complete; RFC 3339, UTC."
     )
-    stage: str | None = Field(None, description="The stage that runs, where a run has stages.")
+    stage: str | None = Field(
+        None, max_length=63, description="The stage that runs, where a run has stages."
+    )
 
 
 class Cost(Model):
     """What the run has cost and will cost. Amounts are decimal strings in `currency`."""
 
     currency: str = Field(max_length=8, description="ISO 4217 code.")
-    accrued: str = Field(description="Spent so far, all attempts.")
-    projected: str = Field(description="Spent at the end if the present speed holds.")
-    wasted: str = Field(
+    accrued: Amount = Field(description="Spent so far, all attempts.")
+    projected: Amount = Field(description="Spent at the end if the present speed holds.")
+    wasted: Amount = Field(
         description="The part of accrued that bought nothing: work lost after the last checkpoint "
         "of a failed attempt."
     )
-    gpu_hours: str = Field(description="Device hours so far (on a CPU pool: CPU slot hours).")
-    energy_kwh: str = Field(description="Energy so far by the pool's stated watts, kWh.")
+    gpu_hours: Amount = Field(description="Device hours so far (on a CPU pool: CPU slot hours).")
+    energy_kwh: Amount = Field(description="Energy so far by the pool's stated watts, kWh.")
 
 
 class Attempt(Model):
@@ -158,18 +168,18 @@ class Attempt(Model):
 
     number: int = Field(ge=1, description="1 for the first.")
     name: str = Field(max_length=63, description="The PyTorchJob or Job.")
-    stage: str | None = Field(None, description="The stage, where a run has stages.")
-    pods: list[str] = Field(
+    stage: str | None = Field(None, max_length=63, description="The stage, where a run has stages.")
+    pods: list[Annotated[str, Field(max_length=64)]] = Field(
         default_factory=list, max_length=64, description="uids of its pods (the first 64)."
     )
-    started_at: str | None = Field(None, description="When its first pod started.")
-    ended_at: str | None = Field(None, description="When its last pod ended.")
-    gpu_seconds: str = Field("0", description="Device seconds used.")
-    cost: str = Field("0", description="Money spent.")
-    wasted: str = Field("0", description="The part that bought nothing.")
+    started_at: Time | None = Field(None, description="When its first pod started.")
+    ended_at: Time | None = Field(None, description="When its last pod ended.")
+    gpu_seconds: Amount = Field("0", description="Device seconds used.")
+    cost: Amount = Field("0", description="Money spent.")
+    wasted: Amount = Field("0", description="The part that bought nothing.")
     estimated: bool = Field(False, description="Whether its end was not observed but estimated.")
     outcome: str | None = Field(
-        None, description="Succeeded, Failed or Lost; absent while it runs."
+        None, max_length=63, description="Succeeded, Failed or Lost; absent while it runs."
     )
     reason: str | None = Field(None, max_length=64, description="Why, as one word.")
     message: str | None = Field(None, max_length=512, description="Why, as a sentence.")

@@ -85,37 +85,48 @@ def structural(annotation: type[BaseModel]) -> dict[str, Any]:
     return value
 
 
+def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema behind `$ref` and `anyOf: [X, null]`; what stands beside them wins."""
+    while "$ref" in schema or "anyOf" in schema:
+        beside = {k: v for k, v in schema.items() if k not in ("$ref", "anyOf")}
+        if "$ref" in schema:
+            target = definitions[schema["$ref"].removeprefix("#/$defs/")]
+        else:
+            (target,) = (option for option in schema["anyOf"] if option != {"type": "null"})
+        schema = {**target, **beside}
+    return schema
+
+
 def _node(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """One node of a pydantic schema as a structural one."""
-    if "$ref" in schema:
-        target = definitions[schema["$ref"].removeprefix("#/$defs/")]
-        schema = {**target, **{k: v for k, v in schema.items() if k != "$ref"}}
-    if "anyOf" in schema:
-        (choice,) = (option for option in schema["anyOf"] if option != {"type": "null"})
-        outer = {k: v for k, v in schema.items() if k != "anyOf"}
-        return _node({**choice, **outer} if "$ref" not in choice else choice | outer, definitions)
+    """One node of a pydantic schema as a structural one, its keywords in one order."""
+    schema = _resolve(schema, definitions)
     value: dict[str, Any] = {"type": schema["type"]}
-    if schema.get("description") or schema.get("examples"):
-        value["description"] = _description(schema)
-    for keyword in ("default", "enum", "pattern", "format", "minLength", "maxLength", "minItems"):
+    if description := _description(schema):
+        value["description"] = description
+    for keyword in ("default", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems"):
         if keyword in schema:
             value[keyword] = schema[keyword]
     value |= _bounds(schema)
-    if "maxItems" in schema:
-        value["maxItems"] = schema["maxItems"]
-    if schema["type"] == "array":
-        value["items"] = _node(schema["items"], definitions)
-        keys = value["items"].pop(_KEYS, None)
-        value["x-kubernetes-list-type"] = "map" if keys else "atomic"
-        if keys:
-            value[_KEYS] = keys
-    if schema["type"] == "object" and schema.get("properties"):
+    if "items" in schema:
+        value |= _items(_node(schema["items"], definitions))
+    if "properties" in schema:
         value["properties"] = {
             name: _node(child, definitions) for name, child in schema["properties"].items()
         }
-    if schema.get("required"):
-        value["required"] = schema["required"]
-    return value | {keyword: schema[keyword] for keyword in (_KEYS, _RULES) if keyword in schema}
+    for keyword in ("required", _KEYS):
+        if keyword in schema:
+            value[keyword] = schema[keyword]
+    if _RULES in schema:
+        # pydantic sorts keys; a rule reads better before its message
+        value[_RULES] = [{"rule": r["rule"], "message": r["message"]} for r in schema[_RULES]]
+    return value
+
+
+def _items(item: dict[str, Any]) -> dict[str, Any]:
+    """What a list says of its items: their schema, and how two versions of the list are merged."""
+    keys = item.pop(_KEYS, None)
+    merge = {"x-kubernetes-list-type": "map", _KEYS: keys} if keys else {}
+    return {"items": item} | (merge or {"x-kubernetes-list-type": "atomic"})
 
 
 def _bounds(schema: dict[str, Any]) -> dict[str, Any]:
@@ -206,9 +217,7 @@ def files() -> dict[str, str]:
     """Name -> text of every CRD file."""
     return {
         f"{kind.plural}.{GROUP}.yaml": HEADER
-        + yaml.dump(
-            definition(kind), Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True
-        )
+        + yaml.dump(definition(kind), Dumper=_Plain, sort_keys=False, width=100, allow_unicode=True)
         for kind in KINDS.values()
     }
 
@@ -216,7 +225,7 @@ def files() -> dict[str, str]:
 class _Plain(yaml.SafeDumper):
     """YAML without anchors: what is used twice is written twice."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
@@ -235,9 +244,10 @@ def differences(folder: Path) -> list[str]:
                 line[0]
                 for line in difflib.ndiff(found[name].splitlines(), wanted[name].splitlines())
             ]
+            more, fewer = changes.count("+"), changes.count("-")
             said.append(
-                f"{folder / name} differs from the types: {changes.count('+')} lines to add, "
-                f"{changes.count('-')} to remove"
+                f"{folder / name} differs from the types: "
+                f"{more} line{'' if more == 1 else 's'} to add, {fewer} to remove"
             )
     return said
 

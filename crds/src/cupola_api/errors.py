@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 import types
 from typing import Any, Union, get_args, get_origin
 
@@ -10,6 +12,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cupola_api.quantities import UNITS
+
+WORDS = UNITS | {
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "a name: lower-case letters and digits, with '-' between "
+    "them",
+    r"^(store|file):///[^\x00-\x20\x7f\\]+$": "a place in storage: store:///path for the "
+    "installation's store or file:///path for this machine, without spaces",
+    r"^sha256:[0-9a-f]{64}$": "a digest: sha256:, then 64 hex digits",
+    r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "the name of a task: letters, digits, '_', '.' and '-'",
+    r"^[a-z][a-z0-9_]{0,62}$": "the name of a metric: lower-case letters, digits and '_'",
+}
+"""What each pattern of the API asks for: what it is, and after a colon how it is written."""
+
+_SHOWN = 60
 
 
 def sentences(error: ValidationError, root: type[BaseModel]) -> list[str]:
@@ -25,48 +40,119 @@ def path_of(location: tuple[int | str, ...]) -> str:
     return text
 
 
-def _sentence(details: ErrorDetails, root: type[BaseModel]) -> str:  # noqa: C901
+def _sentence(details: ErrorDetails, root: type[BaseModel]) -> str:
     location = details["loc"]
     path = path_of(location)
+    if details["type"] == "value_error":  # a Rule or a validator: a whole sentence already
+        sentence = str(details.get("ctx", {}).get("error", details["msg"]))
+    elif details["type"] == "missing":
+        sentence = "this field is required; add it"
+    elif details["type"] == "extra_forbidden":
+        sentence = _unknown(root, location)
+    else:
+        sentence = _mismatch(details, _wanted(root, location))
+    return f"{path}: {sentence}" if path else sentence
+
+
+def _unknown(root: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    """There is no such field; the nearest one, or all there are."""
+    name = str(location[-1])
+    known = _fields(root, location[:-1])
+    where = path_of(location[:-1]) or "the resource"
+    near = difflib.get_close_matches(name, known, n=1)
+    rest = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+    return f"there is no field {name!r} in {where}; {rest}"
+
+
+def _mismatch(details: ErrorDetails, wanted: str | None) -> str:
+    """What is wrong with a value of a known field; `wanted` is what its pattern asks for."""
     context: dict[str, Any] = details.get("ctx", {})
-    given = details["input"]
+    value = details["input"]
     match details["type"]:
-        case "extra_forbidden":
-            known = _fields(root, location[:-1])
-            name = str(location[-1])
-            near = difflib.get_close_matches(name, known, n=1)
-            where = path_of(location[:-1]) or "the resource"
-            if near:
-                return f"{path}: there is no field {name!r} in {where}; did you mean {near[0]!r}?"
-            return f"{path}: there is no field {name!r} in {where}; it has {', '.join(known)}"
-        case "missing":
-            return f"{path}: this field is required; add it"
         case "enum" | "literal_error":
-            return f"{path}: {given!r} is not one of {context['expected']}"
+            known = re.findall(r"'([^']*)'", context["expected"])
+            near = difflib.get_close_matches(str(value), known, n=1)
+            guess = f"; did you mean {near[0]}?" if near else ""
+            return f"{_show(value)} is not one of {', '.join(known)}{guess}"
         case "string_pattern_mismatch":
-            wanted = UNITS.get(context["pattern"], f"text that matches {context['pattern']}")
-            return f"{path}: {given!r} is not {wanted}; write {wanted}"
+            wanted = WORDS.get(context["pattern"], f"text that matches {context['pattern']}")
+            noun, colon, form = wanted.partition(": ")
+            noun = noun.split(" as a string")[0]
+            return f"{_show(value)} is not {noun}; write {form if colon else wanted}"
         case "string_type":
-            wanted = _unit(root, location) or "a string"
-            return f"{path}: {given!r} is a {_name(given)}; write {wanted}"
-        case "value_error":
-            at = f"{path}: " if path else ""
-            return f"{at}{context['error']}"
-        case "int_type" | "float_type" | "int_parsing" | "float_parsing" | "int_from_float":
-            number = "a whole number" if details["type"].startswith("int") else "a number"
-            return f"{path}: {given!r} is not {number}; write {number} without quotes"
+            noun, colon, form = (wanted or "a string").partition(": ")
+            noun = noun.replace("as a string", "in quotes")
+            noun = noun if "in quotes" in noun else f"{noun} in quotes"
+            return f"{_kind(value)}; write {noun}{colon}{form}"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{_show(value)} is not a whole number; write one, without quotes"
+        case "float_type" | "float_parsing":
+            return f"{_show(value)} is not a number; write one, without quotes"
+        case "bool_type" | "bool_parsing":
+            return f"{_show(value)} is not a boolean; write true or false, without quotes"
         case "model_type" | "dict_type" | "model_attributes_type":
-            return f"{path}: {given!r} is a {_name(given)}; write fields, indented below it"
+            return f"{_kind(value)}; write fields, indented below it"
         case "list_type":
-            return f"{path}: {given!r} is a {_name(given)}; write a list, each item after a '-'"
-        case _:
-            message = details["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-            return f"{path}: {given!r} must be {message}" if path else message
+            return f"{_kind(value)}; write a list, each item after a '-'"
+    return _bound(details["type"], value, context) or _rest(details["msg"], value)
 
 
-def _name(value: Any) -> str:
-    names = {int: "number", float: "number", bool: "boolean", str: "string", list: "list"}
-    return names.get(type(value), "map" if isinstance(value, dict) else "null")
+def _bound(kind: str, value: Any, context: dict[str, Any]) -> str | None:
+    """The sentence of a value that is too small, large, short or long."""
+    match kind:
+        case "string_too_short":
+            characters = _many(context["min_length"], "character")
+            return f"{_show(value)} is too short; write at least {characters}"
+        case "string_too_long":
+            return (
+                f"{_show(value)} has {len(value)} characters; write at most {context['max_length']}"
+            )
+        case "too_short":
+            items = _many(context["min_length"], "item")
+            count = _many(context["actual_length"], "item")
+            return f"the list has {count}; write at least {items}"
+        case "too_long":
+            count = _many(context["actual_length"], "item")
+            return f"the list has {count}; write at most {context['max_length']}"
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            (limit,) = context.values()
+            return f"must be {_BOUNDS[kind]} {limit:.12g}, not {_show(value)}"
+    return None
+
+
+def _rest(message: str, value: Any) -> str:
+    """Pydantic's own words, for what the tables do not know."""
+    if message.startswith("Input should be "):
+        return f"must be {message.removeprefix('Input should be ')}, not {_show(value)}"
+    return message[:1].lower() + message[1:]
+
+
+_BOUNDS = {
+    "greater_than_equal": "at least",
+    "greater_than": "more than",
+    "less_than_equal": "at most",
+    "less_than": "less than",
+}
+
+
+def _show(value: Any) -> str:
+    """A value as in YAML, on one line, cut where it is long."""
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _kind(value: Any) -> str:
+    """`7B` -> `'7B' is a string`; of a map or a list: `this is a map`."""
+    names = {int: "a number", float: "a number", bool: "a boolean", str: "a string"}
+    if type(value) in names:
+        return f"{_show(value)} is {names[type(value)]}"
+    return "this is empty" if value is None else f"this is {_show(value)}"
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -107,11 +193,16 @@ def _fields(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]
     return [info.alias or name for model in models for name, info in model.model_fields.items()]
 
 
-def _unit(root: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
-    """The unit in words of the quantity at a path, if it is one."""
+def _wanted(root: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+    """What the pattern at a path asks for, in words, if it has a known one."""
     field = _field(root, location)
-    for constraint in [field, *getattr(field, "metadata", [])]:
-        for pattern, words in UNITS.items():
-            if pattern in str(getattr(constraint, "pattern", "")) or pattern in repr(constraint):
-                return words
-    return None
+    parts = [field, *_parts(field.annotation)] if field else []
+    constraints = [constraint for part in parts for constraint in getattr(part, "metadata", [])]
+    patterns = [getattr(constraint, "pattern", None) for constraint in constraints]
+    return next((WORDS[pattern] for pattern in patterns if pattern in WORDS), None)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """What an annotation such as `list[Count] | None` is composed of."""
+    inner = [part for argument in get_args(annotation) for part in _parts(argument)]
+    return [annotation, *getattr(annotation, "__metadata__", ()), *inner]

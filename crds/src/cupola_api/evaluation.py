@@ -23,8 +23,8 @@ from cupola_api.common import (
 )
 from cupola_api.training import Pools
 
-TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", max_length=63)]
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", max_length=63)]
 
 
 class PerplexityTask(Model):
@@ -168,7 +168,7 @@ class EvaluationStatus(Status):
     scores: list[Score] = Field(
         default_factory=list, max_length=64, description="The measured values."
     )
-    failed_thresholds: list[str] = Field(
+    failed_thresholds: list[Annotated[str, Field(max_length=512)]] = Field(
         default_factory=list, max_length=64, description="Thresholds that were missed, in words."
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -42,7 +42,7 @@ class LoraTuning(Model):
     rank: int = Field(16, ge=1, le=1024, description="Rank of the adapters.")
     alpha: float = Field(32, gt=0, le=4096, description="Scale: updates count alpha / rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the adapters' input.")
-    targets: list[str] = Field(
+    targets: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
         default_factory=list,
         max_length=16,
         description="Names of the layers that get adapters, such as q_proj; absent = every linear "

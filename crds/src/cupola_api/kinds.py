@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from cupola_api import API_VERSION
@@ -27,7 +28,18 @@ def parse(value: dict[str, Any]) -> Resource:
     kind = KINDS[value["kind"]]
     if value.get("apiVersion") != API_VERSION:
         raise ValueError(f"apiVersion must be {API_VERSION}, not {value.get('apiVersion')!r}")
-    return kind.model_validate(value)
+    # strict, by way of JSON: "3" is no number and 1 no boolean, as to the API server
+    text = json.dumps(_without_nulls(value), allow_nan=False, default=str)
+    return kind.model_validate_json(text, strict=True)
+
+
+def _without_nulls(value: Any) -> Any:
+    """`field: null` says the same as no field: the API server prunes it before it defaults."""
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def spec_type(kind: type[Resource]) -> Any:
