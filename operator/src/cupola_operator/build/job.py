@@ -1,0 +1,118 @@
+"""One attempt of a stage of a Dataset, or of an Evaluation: a Job of Kubernetes.
+
+Indexed, also where there is one index, so that a pod always knows its part. A part is tried three
+times within an attempt; a stage of one pod once, as attempts are counted by the operator.
+"""
+
+from __future__ import annotations
+
+from cupola_api.run import EvaluateRun
+from cupola_operator import names
+from cupola_operator.build import pod
+from cupola_operator.build.metadata import child, tags
+from cupola_operator.children import Resolved
+from cupola_operator.cluster import Object
+from cupola_operator.settings import Device, Pool
+from cupola_operator.world import World
+
+RETRIES_PER_PART = 2
+
+
+def stage_job(
+    world: World,
+    resolved: Resolved,
+    *,
+    stage: str,
+    attempt: int,
+    parts: int,
+    at_once: int,
+) -> Object:
+    """The Job of a stage of a Dataset: one pod a part, `at_once` of them at a time.
+
+    Each pod holds one slot of the pool and computes on its CPU threads.
+    """
+    threads = resolved.placement.pool.threads_per_gpu
+    return _job(
+        world,
+        resolved,
+        stage=stage,
+        name=names.job(world.key.kind, world.key.name, world.revision, stage, attempt),
+        component="curator",
+        command=["curate", pod.RUN_PATH, "--stage", stage],
+        attempt=attempt,
+        parts=parts,
+        at_once=at_once,
+        gpus=1,
+        threads=threads,
+        resources=pod.thread_resources(threads),
+    )
+
+
+def evaluation_job(world: World, resolved: Resolved, run: EvaluateRun, attempt: int) -> Object:
+    """The Job of an Evaluation: one pod with the devices that `evaluation_gpus` says."""
+    pool = resolved.placement.pool
+    gpus = evaluation_gpus(pool)
+    return _job(
+        world,
+        resolved,
+        stage="evaluate",
+        name=names.job(world.key.kind, world.key.name, world.revision, None, attempt),
+        component="trainer",
+        command=["evaluate", pod.RUN_PATH],
+        attempt=attempt,
+        parts=1,
+        at_once=1,
+        gpus=gpus,
+        threads=run.threads,
+        resources=pod.device_resources(pool, gpus),
+    )
+
+
+def evaluation_gpus(pool: Pool) -> int:
+    """Devices of an Evaluation's pod: one GPU, or all slots of a CPU node for their threads."""
+    return pool.gpus_per_node if pool.device is Device.CPU else 1
+
+
+def _job(
+    world: World,
+    resolved: Resolved,
+    *,
+    stage: str,
+    name: str,
+    component: str,
+    command: list[str],
+    attempt: int,
+    parts: int,
+    at_once: int,
+    gpus: int,
+    threads: int,
+    resources: Object,
+) -> Object:
+    pool = resolved.placement.pool
+    marks = tags(
+        world, component=component, stage=stage, attempt=attempt, pool=pool.name, gpus=gpus
+    )
+    metadata = child(world, name, marks)
+    retries = {"backoffLimitPerIndex": RETRIES_PER_PART} if parts > 1 else {"backoffLimit": 0}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": parts,
+            "parallelism": min(at_once, parts),
+            **retries,
+            # Two pods never work on the same part, not even while the first one is ending.
+            "podReplacementPolicy": "Failed",
+            "template": pod.template(
+                resolved,
+                container="main",
+                command=["python", "-m", "cupola_trainer", *command],
+                labels=metadata["labels"],
+                attempt=names.attempt_id(attempt, world.uid),
+                threads=threads,
+                resources=resources,
+            ),
+        },
+    }

@@ -1,0 +1,90 @@
+"""What all pods of Cupola have in common: the run file, identity, security, resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cupola_api import metrics
+from cupola_api.run import ATTEMPT, POD_IP, TERMINATION_LOG
+from cupola_operator.children import RUN_FILE, Resolved
+from cupola_operator.cluster import Object
+from cupola_operator.settings import Device, Pool
+
+FOLDER = "/etc/cupola"
+RUN_PATH = f"{FOLDER}/{RUN_FILE}"
+MESSAGE_PATH = "/dev/termination-log"
+GRACE_SECONDS = 60
+"""Between SIGTERM and SIGKILL: torchrun takes 30 s at most to end its ranks."""
+
+
+def template(
+    resolved: Resolved,
+    *,
+    container: str,
+    command: list[str],
+    labels: dict[str, str],
+    attempt: str,
+    threads: int,
+    resources: Object,
+    shared_memory: bool = False,
+) -> Object:
+    """A pod template of one container that works on the run of `resolved`.
+
+    `threads`: CPU threads of one process; `shared_memory`: a /dev/shm as large as memory allows,
+    for the ranks of a node to talk through.
+    """
+    volumes: list[Object] = [{"name": "run", "configMap": {"name": resolved.name}}]
+    mounts: list[Object] = [{"name": "run", "mountPath": FOLDER, "readOnly": True}]
+    if shared_memory:
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory"}})
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108  of the container
+    return {
+        "metadata": {"labels": labels},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": GRACE_SECONDS,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": container,
+                    "image": resolved.placement.image,
+                    "command": command,
+                    "env": _environment(attempt, threads),
+                    "ports": [{"name": "metrics", "containerPort": metrics.PORT}],
+                    "resources": resources,
+                    "securityContext": {
+                        "allowPrivilegeEscalation": False,
+                        "capabilities": {"drop": ["ALL"]},
+                    },
+                    "terminationMessagePath": MESSAGE_PATH,
+                    "volumeMounts": mounts,
+                }
+            ],
+            "volumes": volumes,
+        },
+    }
+
+
+def device_resources(pool: Pool, gpus: int) -> Object:
+    """Resources of a pod that computes on `gpus` devices of the pool."""
+    if pool.device is Device.GPU:
+        return {"limits": {"nvidia.com/gpu": gpus}}
+    return thread_resources(gpus * pool.threads_per_gpu)
+
+
+def thread_resources(threads: int) -> Object:
+    """Resources of a pod that computes on CPU threads alone."""
+    return {"requests": {"cpu": str(threads)}}
+
+
+def _environment(attempt: str, threads: int) -> list[dict[str, Any]]:
+    return [
+        {"name": ATTEMPT, "value": attempt},
+        {"name": POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": TERMINATION_LOG, "value": MESSAGE_PATH},
+        {"name": "OMP_NUM_THREADS", "value": str(threads)},
+    ]

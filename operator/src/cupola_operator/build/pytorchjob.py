@@ -1,0 +1,63 @@
+"""One attempt of a training: a PyTorchJob whose pods start and end together, and are never restarted.
+
+The dialect of the Kubeflow training operator v1 is in this file alone.
+"""
+
+from __future__ import annotations
+
+from cupola_api.run import FineTuneRun, PretrainRun
+from cupola_operator import names
+from cupola_operator.build import pod
+from cupola_operator.build.metadata import child, tags
+from cupola_operator.children import Resolved
+from cupola_operator.cluster import Object
+from cupola_operator.world import World
+
+VERBS = {"PretrainRun": "pretrain", "FineTuneRun": "finetune"}
+"""What the trainer is told to do, and the label `cupola.dev/stage`, by kind of run."""
+
+
+def pytorch_job(
+    world: World, resolved: Resolved, run: PretrainRun | FineTuneRun, attempt: int
+) -> Object:
+    """The PyTorchJob of an attempt: a master and, for more than one node, workers."""
+    verb, pool, ranks = VERBS[run.kind], resolved.placement.pool, run.world
+    marks = tags(
+        world,
+        component="trainer",
+        stage=verb,
+        attempt=attempt,
+        pool=pool.name,
+        gpus=ranks.gpus_per_node,
+    )
+    metadata = child(
+        world, names.training_job(world.key.kind, world.key.name, world.revision, attempt), marks
+    )
+    template = pod.template(
+        resolved,
+        container="pytorch",
+        # torchrun takes nodes, ranks and rendezvous from PET_* of the training operator.
+        command=[
+            *("python", "-m", "torch.distributed.run"),
+            *("-m", "cupola_trainer", verb, pod.RUN_PATH),
+        ],
+        labels=metadata["labels"],
+        attempt=names.attempt_id(attempt, world.uid),
+        threads=ranks.threads,
+        resources=pod.device_resources(pool, ranks.gpus_per_node),
+        shared_memory=ranks.device == "Gpu",
+    )
+    replicas = {"Master": 1} | ({"Worker": ranks.nodes - 1} if ranks.nodes > 1 else {})
+    return {
+        "apiVersion": "kubeflow.org/v1",
+        "kind": "PyTorchJob",
+        "metadata": metadata,
+        "spec": {
+            "nprocPerNode": str(ranks.gpus_per_node),
+            "runPolicy": {"cleanPodPolicy": "Running", "backoffLimit": 0},
+            "pytorchReplicaSpecs": {
+                role: {"replicas": number, "restartPolicy": "Never", "template": template}
+                for role, number in replicas.items()
+            },
+        },
+    }

@@ -1,0 +1,228 @@
+"""Resolved run specs: what a person wrote and what it refers to, every default filled in."""
+
+from __future__ import annotations
+
+from cupola_api import quantities
+from cupola_api import run as contract
+from cupola_api.common import ModelReference
+from cupola_api.dataset import Dataset, DatasetStatus, Source
+from cupola_api.evaluation import Evaluation, EvaluationTask
+from cupola_api.finetune import FineTune, FineTuneSpec, FineTuneStatus
+from cupola_api.pretrainjob import PretrainJob, PretrainJobSpec, PretrainJobStatus
+from cupola_api.run import Hyperparameters, Input
+from cupola_api.training import ModelSummary, Optimizer
+from cupola_operator.build.job import evaluation_gpus
+from cupola_operator.cluster import Key
+from cupola_operator.plan import Refused, schedule, shape
+from cupola_operator.resources import Reference, key_of_model
+from cupola_operator.settings import Pool, Settings
+from cupola_operator.world import World
+
+
+def list_run(world: World) -> contract.ListRun:
+    """The listing of a Dataset's sources."""
+    spec = world.resource_as(Dataset).spec
+    return contract.ListRun(
+        namespace=world.key.namespace,
+        name=world.key.name,
+        output=output(world, spec.output),
+        sources=_sources(world.settings, spec.sources),
+    )
+
+
+def curate_run(world: World) -> contract.CurateRun:
+    """The curation of what was listed; status holds the listing. Refuses without one."""
+    spec = world.resource_as(Dataset).spec
+    status = world.status_as(DatasetStatus)
+    if status.listing is None or status.inputs_digest is None or status.parts is None:
+        raise Refused("NotListed", "the listing is not in status any more; raise spec.revision")
+    choice = spec.tokenizer
+    return contract.CurateRun(
+        namespace=world.key.namespace,
+        name=world.key.name,
+        output=output(world, spec.output),
+        sources=_sources(world.settings, spec.sources),
+        listing=status.listing,
+        listing_digest=status.inputs_digest,
+        parts=status.parts,
+        curation=spec.curation,
+        vocab_size=choice.train.vocab_size if choice.train else None,
+        tokenizer=_dataset(world, choice.dataset).input() if choice.dataset else None,
+        task=spec.task,
+        validation=spec.validation,
+        seed=spec.seed,
+    )
+
+
+def pretrain_run(world: World, pool: Pool) -> contract.PretrainRun:
+    """A pretraining, planned: shape, schedule, layout."""
+    spec = world.resource_as(PretrainJob).spec
+    inputs = [
+        contract.WeightedInput(
+            **_dataset(world, share.name).input().model_dump(), weight=share.weight
+        )
+        for share in spec.datasets
+    ]
+    form = _shape(spec, _vocabulary(_dataset(world, spec.datasets[0].name)))
+    layout = _layout(spec, pool)
+    plan = schedule.of_pretraining(spec, form, layout)
+    return contract.PretrainRun(
+        namespace=world.key.namespace,
+        name=world.key.name,
+        output=output(world, spec.output),
+        datasets=inputs,
+        shape=form,
+        steps=plan.steps,
+        sequences_per_step=plan.sequences_per_step,
+        micro_batch=plan.micro_batch,
+        hyperparameters=_hyperparameters(
+            spec, spec.optimizer, plan.learning_rate, plan.warmup_steps
+        ),
+        world=layout,
+        zero_stage=spec.parallelism.zero_stage,
+        activation_checkpointing=spec.parallelism.activation_checkpointing,
+        checkpoint_seconds=max(1, quantities.seconds(spec.checkpoint.every)),
+        checkpoint_keep=spec.checkpoint.keep,
+    )
+
+
+def fine_tune_run(world: World, pool: Pool) -> contract.FineTuneRun:
+    """A fine-tuning, planned."""
+    spec = world.resource_as(FineTune).spec
+    base = world.references[key_of_model(spec.base, world.key.namespace)]
+    layout = _layout(spec, pool)
+    model = model_summary(base)
+    plan = schedule.of_tuning(
+        spec,
+        context=_context(world, spec.base),
+        base_parameters=model.parameters if model else None,
+        world=layout,
+    )
+    return contract.FineTuneRun(
+        namespace=world.key.namespace,
+        name=world.key.name,
+        output=output(world, spec.output),
+        base=base.input(),
+        dataset=_dataset(world, spec.dataset).input(),
+        tuning=spec.tuning,
+        epochs=spec.epochs,
+        examples_per_step=spec.examples_per_step,
+        micro_batch=plan.micro_batch,
+        max_length=plan.max_length,
+        warmup_ratio=spec.schedule.warmup,
+        # Steps follow from examples that only the pod can count, hence a ratio and no steps.
+        hyperparameters=_hyperparameters(spec, Optimizer(), plan.learning_rate, 0),
+        world=layout,
+        zero_stage=spec.parallelism.zero_stage,
+        activation_checkpointing=spec.parallelism.activation_checkpointing,
+    )
+
+
+def evaluate_run(world: World, pool: Pool) -> contract.EvaluateRun:
+    """An evaluation with the models and data it reads."""
+    spec = world.resource_as(Evaluation).spec
+
+    def model(reference: ModelReference) -> Input:
+        return world.references[key_of_model(reference, world.key.namespace)].input()
+
+    return contract.EvaluateRun(
+        namespace=world.key.namespace,
+        name=world.key.name,
+        output=output(world, spec.output),
+        model=model(spec.model),
+        compare_to=model(spec.compare_to) if spec.compare_to else None,
+        tasks=[_task(world, task) for task in spec.tasks],
+        seed=spec.seed,
+        threads=evaluation_gpus(pool) * pool.threads_per_gpu,
+        device=pool.device.value,
+    )
+
+
+def output(world: World, uri: str | None) -> str:
+    """The folder of the resource: `<output or store>/<namespace>/<kind>/<name>`."""
+    base = world.settings.resolve(uri or "store:///").rstrip("/")
+    return f"{base}/{world.key.namespace}/{world.key.kind.lower()}/{world.key.name}"
+
+
+def model_summary(reference: Reference) -> ModelSummary | None:
+    """The figures of the model that a PretrainJob or FineTune made."""
+    status = reference.status
+    return status.model if isinstance(status, PretrainJobStatus | FineTuneStatus) else None
+
+
+def _dataset(world: World, name: str) -> Reference:
+    return world.references[Key("Dataset", world.key.namespace, name)]
+
+
+def _vocabulary(reference: Reference) -> int:
+    """Entries of a Dataset's tokenizer. Raises ValueError if it is not finished."""
+    if not isinstance(reference.status, DatasetStatus) or reference.status.summary is None:
+        raise ValueError(f"{reference.key} has no summary")
+    return reference.status.summary.vocabulary
+
+
+def _sources(settings: Settings, sources: list[Source]) -> list[Source]:
+    return [s.model_copy(update={"uri": settings.resolve(s.uri)}) for s in sources]
+
+
+def _task(world: World, task: EvaluationTask) -> contract.ResolvedTask:
+    data = task.perplexity or task.python_function
+    return contract.ResolvedTask(
+        task=task,
+        dataset=_dataset(world, data.dataset).input() if data else None,
+        data=world.settings.resolve(task.harness.data) if task.harness else None,
+    )
+
+
+def _shape(spec: PretrainJobSpec, vocabulary: int) -> contract.Shape:
+    model = spec.model
+    if model.shape:
+        return shape.completed(model.shape, vocabulary=vocabulary, context=model.context)
+    size = quantities.count(model.size or "0")
+    return shape.of_size(size, vocabulary=vocabulary, context=model.context)
+
+
+def _layout(spec: PretrainJobSpec | FineTuneSpec, pool: Pool) -> contract.World:
+    return contract.World(
+        nodes=spec.parallelism.nodes,
+        gpus_per_node=spec.parallelism.gpus_per_node or pool.gpus_per_node,
+        threads=pool.threads_per_gpu,
+        device=pool.device.value,
+    )
+
+
+def _hyperparameters(
+    spec: PretrainJobSpec | FineTuneSpec,
+    optimizer: Optimizer,
+    learning_rate: float,
+    warmup_steps: int,
+) -> Hyperparameters:
+    return Hyperparameters(
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        warmup_steps=warmup_steps,
+        final_ratio=spec.schedule.final,
+        weight_decay=spec.weight_decay,
+        gradient_clipping=spec.gradient_clipping,
+        precision=spec.precision,
+        seed=spec.seed,
+    )
+
+
+def _context(world: World, base: ModelReference) -> int:
+    """The context of a model: that of the PretrainJob which its chain of bases goes back to."""
+    seen: set[Key] = set()
+    key = key_of_model(base, world.key.namespace)
+    while key not in seen:
+        seen.add(key)
+        resource = world.references[key].resource if key in world.references else None
+        if isinstance(resource, PretrainJob):
+            return resource.spec.model.context
+        if not isinstance(resource, FineTune):
+            break
+        key = key_of_model(resource.spec.base, world.key.namespace)
+    raise Refused(
+        "ContextUnknown",
+        f"spec.base: the context of the base model is not known, as {key} which it goes back to "
+        "is not there; create it again",
+    )

@@ -1,0 +1,1 @@
+"""What a run costs: `ledger`, the one place where time becomes money. Decimal throughout."""

@@ -1,0 +1,117 @@
+"""Policies: a run is resolved once, into one immutable ConfigMap that all its attempts read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from cupola_api import run as contract
+from cupola_api.common import Lineage, Phase, RunStatus
+from cupola_operator.build import run as build
+from cupola_operator.build.configmap import config_map
+from cupola_operator.children import Resolved
+from cupola_operator.decide import pools
+from cupola_operator.decide.verdict import SOON, Create, Verdict, stalled
+from cupola_operator.plan import Refused
+from cupola_operator.world import World
+
+LISTING = "list"
+"""Of a Dataset's first ConfigMap: what is to be listed. The second holds the curation."""
+
+
+def pretraining(world: World) -> Verdict | None:
+    """A PretrainJob is planned: shape, steps, batch, learning rate, layout, pool and its price.
+
+    From then on a change of the installation's settings or of what it refers to changes nothing.
+    A plan that cannot be made is Stalled and says why.
+    """
+    return _resolve(
+        world, contract.PretrainRun, lambda: build.pretrain_run(world, pools.chosen(world))
+    )
+
+
+def tuning(world: World) -> Verdict | None:
+    """A FineTune is planned: micro-batch, learning rate, longest example, layout, pool and price."""
+    return _resolve(
+        world, contract.FineTuneRun, lambda: build.fine_tune_run(world, pools.chosen(world))
+    )
+
+
+def evaluation(world: World) -> Verdict | None:
+    """An Evaluation is resolved: the digests of models and data, the pool and its price."""
+    return _resolve(
+        world, contract.EvaluateRun, lambda: build.evaluate_run(world, pools.chosen(world))
+    )
+
+
+def listing(world: World) -> Verdict | None:
+    """A Dataset is resolved in two steps; first where its sources are, to be listed."""
+    return _resolve(world, contract.ListRun, lambda: build.list_run(world), stage=LISTING)
+
+
+def curation(world: World) -> Verdict | None:
+    """Then, when the files are listed, how they are curated, and in how many parts."""
+    return _resolve(world, contract.CurateRun, lambda: build.curate_run(world))
+
+
+def recorded(world: World, resolved: Resolved) -> World:
+    """The world with the run's digest and what it is made from in status.
+
+    Of a Dataset that is that of the curation; the digest of a listing names no artifact.
+    """
+    if isinstance(resolved.run, contract.ListRun):
+        return world
+    update = {
+        "run": RunStatus(revision=world.revision, digest=resolved.digest),
+        "lineage": lineage(resolved.run),
+    }
+    return replace(world, status=world.status.model_copy(update=update))
+
+
+def lineage(
+    run: contract.CurateRun | contract.PretrainRun | contract.FineTuneRun | contract.EvaluateRun,
+) -> list[Lineage]:
+    """What a run reads, each thing once."""
+    match run:
+        case contract.CurateRun():
+            source = Lineage(kind="Source", name="sources", digest=run.listing_digest)
+            return [source, *([run.tokenizer.lineage()] if run.tokenizer else [])]
+        case contract.PretrainRun():
+            inputs: list[contract.Input | None] = [*run.datasets]
+        case contract.FineTuneRun():
+            inputs = [run.base, run.dataset]
+        case contract.EvaluateRun():
+            inputs = [run.model, run.compare_to, *(task.dataset for task in run.tasks)]
+    return list({(i.kind, i.name): i.lineage() for i in inputs if i}.values())
+
+
+def _resolve(
+    world: World,
+    kind: type[contract.Run],
+    make: Callable[[], contract.Run],
+    *,
+    stage: str | None = None,
+) -> Verdict | None:
+    name = world.run_name(stage)
+    if world.is_resolved(stage):
+        resolved = world.resolved(stage)
+        if resolved and isinstance(resolved.run, kind):
+            return None
+        return stalled(
+            "RunUnreadable",
+            f"ConfigMap {name} does not hold the run that it should; raise spec.revision to "
+            "resolve a new one",
+        )
+    curates = world.key.kind == "Dataset"
+    image = world.settings.curator_image if curates else world.settings.trainer_image
+    try:
+        pool, run = pools.chosen(world), make()
+    except Refused as refused:
+        return stalled(refused.reason, refused.message)
+    return Verdict(
+        Phase.PENDING,
+        "Resolving",
+        f"revision {world.revision} is resolved into ConfigMap {name}",
+        actions=(Create(config_map(world, name, run, pool, image)),),
+        again=SOON,
+    )

@@ -1,0 +1,62 @@
+"""A stage of a run: what is tried, in attempts, until it is done. A run has one or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cupola_api.common import Attempt
+from cupola_api.outcome import Outcome
+from cupola_operator.children import Job, Pod, Resolved
+from cupola_operator.cluster import Object
+from cupola_operator.cost.ledger import Gang
+from cupola_operator.world import World
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the attempts of a stage have in common."""
+
+    label: str
+    """The label `cupola.dev/stage` of its Jobs and pods."""
+    reason: str
+    """Reason of the resource's conditions while it runs."""
+    resolved: Resolved
+    make: Callable[[int], Object]
+    """The Job or PyTorchJob of an attempt, by number."""
+    done: Callable[[Outcome], bool]
+    """Whether what a pod said ends the stage well."""
+    gang: Gang | None = None
+    """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
+    silent: bool = False
+    """Whether the Job's completion ends it well too, without a word."""
+    recorded: str | None = None
+    """The name in status.attempts; None where a run has one stage only."""
+
+    def attempts(self, world: World) -> list[Attempt]:
+        """Its attempts so far, oldest first."""
+        return [a for a in world.status.attempts if a.stage == self.recorded]
+
+    def job(self, world: World, number: int) -> Job | None:
+        """The Job or PyTorchJob of an attempt, if it is there."""
+        return next((job for job in self.jobs(world) if job.attempt == number), None)
+
+    def jobs(self, world: World) -> list[Job]:
+        """Those of all its attempts that are there, oldest first."""
+        mine = [j for j in world.jobs if (j.revision, j.stage) == (world.revision, self.label)]
+        return sorted(mine, key=lambda job: job.attempt)
+
+    def pods(self, world: World, attempt: Attempt) -> list[Pod]:
+        """The pods of an attempt, rank 0 first; also those whose Job is gone."""
+        job = self.job(world, attempt.number)
+        mine = [
+            pod
+            for pod in world.pods
+            if (
+                pod.owner == job.uid
+                if job
+                else (pod.revision, pod.stage, pod.attempt)
+                == (world.revision, self.label, attempt.number)
+            )
+        ]
+        return sorted(mine, key=lambda pod: (not pod.master, pod.index, pod.name))

@@ -1,0 +1,55 @@
+"""Policy: the attempts of a PretrainJob or FineTune, to the end of the run."""
+
+from __future__ import annotations
+
+from cupola_api.common import Progress, Status
+from cupola_api.outcome import Outcome
+from cupola_api.run import FineTuneRun, PretrainRun
+from cupola_operator.build.pytorchjob import VERBS, pytorch_job
+from cupola_operator.cost.ledger import Gang
+from cupola_operator.decide import finished, progress, resolve
+from cupola_operator.decide.attempts import drive
+from cupola_operator.decide.stage import Stage
+from cupola_operator.decide.verdict import Verdict
+from cupola_operator.world import World
+
+REASONS = {"PretrainRun": "Training", "FineTuneRun": "Tuning"}
+
+
+def run(world: World) -> Verdict:
+    """A training is a PyTorchJob an attempt; it has Succeeded when rank 0 says where the model is.
+
+    While it runs, status.progress is what rank 0 serves on /metrics. A lost pod ends the attempt,
+    and the next one goes on from the newest checkpoint.
+    """
+    resolved = world.resolved()
+    if resolved is None or not isinstance(resolved.run, PretrainRun | FineTuneRun):
+        raise TypeError(f"ConfigMap {world.run_name()} holds no training")
+    training = resolved.run
+    stage = Stage(
+        label=VERBS[training.kind],
+        reason=REASONS[training.kind],
+        resolved=resolved,
+        make=lambda number: pytorch_job(world, resolved, training, number),
+        done=lambda outcome: outcome.artifact is not None,
+        gang=Gang(training.world.nodes, training.world.gpus_per_node),
+    )
+    world = progress.heard(resolve.recorded(world, resolved))
+    step = drive(world, stage)
+    status = _finished(step.status, step.result) if step.result else step.status
+    verdict = step.verdict or finished.succeeded(world, status)
+    return progress.told(world, verdict, status, resolved.placement)
+
+
+def _finished(status: Status, result: Outcome) -> Status:
+    """Status with the model and its figures."""
+    update: dict[str, object] = {"artifact": result.artifact, "model": result.model}
+    if result.model:
+        update["progress"] = (status.progress or Progress()).model_copy(
+            update={
+                "step": result.model.steps,
+                "steps": result.model.steps,
+                "tokens": result.model.tokens,
+            }
+        )
+    return status.model_copy(update=update)

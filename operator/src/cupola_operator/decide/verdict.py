@@ -1,0 +1,62 @@
+"""What a policy says, and what a decision is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cupola_api.common import Phase, Status
+from cupola_operator.cluster import Key, Object
+
+SOON = 1.0
+"""Seconds until what was asked of the cluster is looked at again, should no event come first."""
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an object, if none of `after` is there any more: that is read live."""
+
+    value: Object
+    after: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Ask for deletion of the object of that uid."""
+
+    key: Key
+    uid: str
+
+
+Action = Create | Delete
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A policy's answer: where the resource stands and why, what to do, when to look again."""
+
+    phase: Phase
+    reason: str
+    """CamelCase, one word."""
+    message: str
+    """For a person."""
+    actions: tuple[Action, ...] = ()
+    again: float | None = None
+    """Seconds; None: only an event changes anything."""
+    status: Status | None = None
+    """Status with what the policy learned; None: as it was. Phase and conditions are not its part."""
+    outdated: str | None = None
+    """Of a finished run: what changed upstream, in a sentence; empty if nothing did."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now: the actions in order, then the status to write."""
+
+    actions: tuple[Action, ...] = ()
+    status: Status | None = None
+    again: float | None = None
+
+
+def stalled(reason: str, message: str) -> Verdict:
+    """Nothing moves until a person changes something."""
+    return Verdict(Phase.STALLED, reason, message)

@@ -1,0 +1,106 @@
+"""One look at the world around a resource. All input of the reconciler is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from cupola_api.common import Resource
+from cupola_api.finetune import FineTune
+from cupola_operator import labels, resources
+from cupola_operator.children import Job, Pod, Resolved, owner_of
+from cupola_operator.cluster import Cluster, Key, Object
+from cupola_operator.resources import Reference
+from cupola_operator.settings import Settings
+from cupola_operator.world import World
+
+Scrape = Callable[[str], Mapping[str, float]]
+"""From a pod's address to its metrics; empty if it does not answer."""
+
+JOB_KINDS = ("PyTorchJob", "Job")
+
+
+def observe(
+    cluster: Cluster,
+    settings: Settings,
+    key: Key,
+    now: datetime,
+    scrape: Scrape,
+    *,
+    every: float = 60.0,
+) -> World | None:
+    """The world around `key`, or None if there is no such resource."""
+    value = cluster.get(key)
+    if value is None:
+        return None
+    metadata = value["metadata"]
+    resource, invalid = resources.parse(value)
+    status = resources.parse_status(key.kind, value.get("status"))
+    ours = labels.selector(key.kind, key.name)
+    owned = [
+        child
+        for kind in JOB_KINDS
+        for child in cluster.find(kind, key.namespace, ours)
+        if _is_ours(child, metadata["uid"])
+    ]
+    names = {child["metadata"]["name"] for child in owned}
+    for attempt in status.attempts:
+        # A list may lag behind; that the child of an attempt is gone is only true if read live.
+        if attempt.outcome is None and attempt.name not in names:
+            found = (cluster.get(Key(kind, key.namespace, attempt.name)) for kind in JOB_KINDS)
+            owned += [child for child in found if child and _is_ours(child, metadata["uid"])]
+    pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))
+    revision = int(resource.spec.revision) if resource else 0
+    speaker = _speaker(pods, key.kind, revision)
+    return World(
+        key=key,
+        now=now,
+        settings=settings,
+        uid=metadata["uid"],
+        resource_version=str(metadata.get("resourceVersion", "")),
+        status=status,
+        generation=int(metadata.get("generation", 1)),
+        resource=resource,
+        invalid=invalid,
+        deleting=bool(metadata.get("deletionTimestamp")),
+        runs={
+            child["metadata"]["name"]: Resolved.of(child)
+            for child in cluster.find("ConfigMap", key.namespace, ours)
+            if _is_ours(child, metadata["uid"])
+        },
+        jobs=tuple(Job.of(child) for child in owned),
+        pods=pods,
+        references=_references(cluster, resource) if resource else {},
+        metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
+        every=every,
+    )
+
+
+def _is_ours(child: Object, uid: str) -> bool:
+    """Whether the resource of that uid made the child; an earlier one of its name had another."""
+    return owner_of(child).get("uid") == uid
+
+
+def _speaker(pods: tuple[Pod, ...], kind: str, revision: int) -> Pod | None:
+    """The running pod that serves the metrics of the run: rank 0; an Evaluation's only one."""
+    running = [
+        pod
+        for pod in pods
+        if pod.running and pod.revision == revision and (pod.master or kind == "Evaluation")
+    ]
+    return max(running, key=lambda pod: pod.attempt, default=None)
+
+
+def _references(cluster: Cluster, resource: Resource) -> dict[Key, Reference]:
+    """What a resource refers to; for a FineTune also the bases of its base, to the first model."""
+    found: dict[Key, Reference] = {}
+    wanted = resources.refers_to(resource)
+    while wanted:
+        key = wanted.pop(0)
+        if key in found:
+            continue
+        found[key] = resources.reference_of(key, cluster.get(key))
+        base = found[key].resource
+        if isinstance(resource, FineTune) and isinstance(base, FineTune):
+            wanted.append(resources.key_of_model(base.spec.base, key.namespace))
+    return found

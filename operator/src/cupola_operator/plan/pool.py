@@ -1,0 +1,49 @@
+"""The pool that a run computes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cupola_operator.plan import Refused
+from cupola_operator.settings import Pool, Settings
+
+
+def choose(
+    settings: Settings, wanted: Sequence[str], *, nodes: int = 1, gpus: int | None = None
+) -> Pool:
+    """The wanted pool, or the cheapest that has `nodes` nodes with `gpus` devices each.
+
+    `gpus` None asks for whole nodes, of whatever size. Refuses with PoolNotFound if there is no
+    pool of the wanted name, and with PoolTooSmall if the wanted one, or every one, lacks devices.
+    """
+    if wanted:
+        pool = settings.pool(wanted[0])
+        if pool is None:
+            raise Refused(
+                "PoolNotFound",
+                f"spec.pools: there is no pool {wanted[0]!r}; this installation has "
+                f"{', '.join(sorted(p.name for p in settings.pools))}",
+            )
+        if problem := _too_small(pool, nodes, gpus):
+            raise Refused("PoolTooSmall", f"{problem}; ask for less or choose another pool")
+        return pool
+    fitting = [pool for pool in settings.pools if not _too_small(pool, nodes, gpus)]
+    if not fitting:
+        problems = "; ".join(str(_too_small(pool, nodes, gpus)) for pool in settings.pools)
+        raise Refused("PoolTooSmall", f"no pool is large enough ({problems}); ask for less")
+    return min(fitting, key=lambda pool: (pool.price, pool.name))
+
+
+def _too_small(pool: Pool, nodes: int, gpus: int | None) -> str | None:
+    """Why the pool is too small, or None."""
+    if gpus is not None and gpus > pool.gpus_per_node:
+        return (
+            f"a node of pool {pool.name!r} has {pool.gpus_per_node} devices, and "
+            f"spec.parallelism.gpusPerNode asks for {gpus}"
+        )
+    if nodes > pool.nodes:
+        return (
+            f"pool {pool.name!r} has {pool.nodes} nodes, and spec.parallelism.nodes asks for "
+            f"{nodes}"
+        )
+    return None

@@ -1,0 +1,199 @@
+"""observe, decide, act: what both shells call for every woken key."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from cupola_api.common import Phase, Status
+from cupola_api.kinds import KINDS
+from cupola_operator import labels, resources
+from cupola_operator.children import owner_of
+from cupola_operator.cluster import (
+    AlreadyExists,
+    Cluster,
+    Conflict,
+    Key,
+    NotFound,
+    Object,
+    key_of,
+)
+from cupola_operator.decide import Create, Decision, Verdict, decide
+from cupola_operator.decide.conditions import conditions
+from cupola_operator.decide.verdict import SOON, Action
+from cupola_operator.observe import Scrape, observe
+from cupola_operator.scrape import scrape
+from cupola_operator.settings import Settings
+from cupola_operator.world import World
+
+STRANGER_SECONDS = 60.0
+"""Until a name that a stranger's object holds is tried again: its deletion wakes nobody."""
+
+_WARNINGS = {Phase.FAILED, Phase.STALLED, Phase.RECOVERING}
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class _NameTaken(Exception):
+    """An object of a child's name is there that Cupola did not make."""
+
+
+class Reconciler:
+    """Moves one resource at a time towards what its spec asks for.
+
+    `progress_every`: seconds between two looks at a running attempt, and between two status
+    patches that say nothing but progress. Apart from when each key was last patched it keeps no
+    memory, and may be called from several threads, for different keys.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        progress_every: float = 60.0,
+        scrape: Scrape = scrape,
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._clock = clock
+        self._every = progress_every
+        self._scrape = scrape
+        self._patched: dict[Key, float] = {}
+
+    def reconcile(self, key: Key) -> float | None:
+        """Do what can be done for `key` now; the seconds until it wants to be looked at again.
+
+        None: only an event changes anything. Errors of the cluster are raised.
+        """
+        world = observe(
+            self._cluster,
+            self._settings,
+            key,
+            self._clock(),
+            self._scrape,
+            every=self._every,
+        )
+        if world is None:
+            self._patched.pop(key, None)
+            return None
+        decision = decide(world)
+        again = decision.again
+        try:
+            for action in decision.actions:
+                if not self._act(action, world):
+                    again = SOON
+        except _NameTaken as taken:
+            decision = _name_taken(world, decision, str(taken))
+            again = STRANGER_SECONDS
+        if decision.status and not self._record(world, decision.status):
+            return 0
+        return again
+
+    def wakes(self, value: Object) -> list[Key]:
+        """The keys that an event on an object wakes.
+
+        Of a resource: itself and what refers to it. Of a child or pod: the resource it is of.
+        """
+        if value["kind"] in KINDS:
+            key = key_of(value)
+            return [key, *self._dependents(key)]
+        notes = value["metadata"].get("labels") or {}
+        kind, name = notes.get(labels.KIND), notes.get(labels.NAME)
+        if kind not in KINDS or not name:
+            return []
+        return [Key(kind, key_of(value).namespace, name)]
+
+    def _dependents(self, key: Key) -> list[Key]:
+        found = []
+        for kind in KINDS:
+            for value in self._cluster.find(kind, key.namespace, {}):
+                resource, _ = resources.parse(value)
+                if resource and key in resources.refers_to(resource) and key_of(value) != key:
+                    found.append(key_of(value))
+        return found
+
+    def _act(self, action: Action, world: World) -> bool:
+        """Do an action; whether it is done. Raises _NameTaken."""
+        if not isinstance(action, Create):
+            self._cluster.delete(action.key, action.uid)
+            return True
+        if any(self._cluster.get(key) for key in action.after):
+            return False
+        try:
+            self._cluster.create(action.value)
+        except AlreadyExists:
+            return self._is_there(action.value, world)
+        return True
+
+    def _is_there(self, value: Object, world: World) -> bool:
+        """Whether what could not be created is there, made by this resource before."""
+        there = self._cluster.get(key_of(value))
+        if there is None:
+            return False
+        owner = owner_of(there)
+        if owner.get("uid") == world.uid:
+            return not there["metadata"].get("deletionTimestamp")
+        same_name = (owner.get("kind"), owner.get("name")) == (world.key.kind, world.key.name)
+        if same_name or there["metadata"].get("deletionTimestamp"):
+            # Of an earlier resource of this name: the garbage collector removes it.
+            return False
+        raise _NameTaken(
+            f"{value['kind']} {value['metadata']['name']} exists and was not made by this "
+            f"{world.key.kind}; delete it, or give the {world.key.kind} another name"
+        )
+
+    def _record(self, world: World, status: Status) -> bool:
+        """Write the status, if it says something new; whether it still spoke of what is there."""
+        if not self._is_news(world, status):
+            return True
+        try:
+            self._cluster.patch_status(world.key, status.to_json(), world.resource_version)
+        except (Conflict, NotFound):
+            return False
+        self._patched[world.key] = time.monotonic()
+        before, now = world.status.condition("Ready"), status.condition("Ready")
+        if now and (before is None or (before.reason, before.message) != (now.reason, now.message)):
+            self._cluster.event(
+                world.key,
+                kind="Warning" if status.phase in _WARNINGS else "Normal",
+                reason=now.reason,
+                message=now.message,
+            )
+        return True
+
+    def _is_news(self, world: World, status: Status) -> bool:
+        """Progress and cost alone are written at intervals; anything else at once."""
+        if status == world.status:
+            return False
+        if _without_progress(status) != _without_progress(world.status):
+            return True
+        since = time.monotonic() - self._patched.get(world.key, float("-inf"))
+        return since >= self._every
+
+
+def _without_progress(status: Status) -> dict[str, Any]:
+    """Status without what changes with every look at a running attempt."""
+    value = status.to_json()
+    for name in ("progress", "cost"):
+        value.pop(name, None)
+    for attempt in value.get("attempts", []):
+        for name in ("gpuSeconds", "cost", "wasted", "checkpointStep"):
+            if not attempt.get("outcome"):
+                attempt.pop(name, None)
+    return value
+
+
+def _name_taken(world: World, decision: Decision, message: str) -> Decision:
+    """The decision, Stalled because a child's name is not free."""
+    verdict = Verdict(Phase.STALLED, "NameConflict", message)
+    status = (decision.status or world.status).model_copy(
+        update={"phase": Phase.STALLED, "conditions": conditions(world, verdict)}
+    )
+    return Decision((), status, STRANGER_SECONDS)

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cupola_api.common import Attempt
+from cupola_operator.children import Placement, Pod, text_of
+from cupola_operator.cost import ledger
+from cupola_operator.cost.ledger import Gang
+
+ZERO = datetime(2026, 1, 1, tzinfo=UTC)
+PRICE = Decimal("0.36")  # a device second costs 0.0001
+
+
+def at(second: float) -> datetime:
+    return ZERO + timedelta(seconds=second)
+
+
+@pytest.fixture(scope="module")
+def placement(kit: Any) -> Placement:
+    return Placement(pool=kit.SETTINGS.pools[0], currency="USD", image="i")
+
+
+def pod(
+    start: float | None, end: float | None = None, *, gpus: int = 2, code: int = 0, **more: Any
+) -> Pod:
+    return Pod(
+        name="p",
+        uid=more.pop("uid", "u"),
+        gpus=gpus,
+        started=None if start is None else at(start),
+        finished=None if end is None else at(end),
+        terminal=more.pop("terminal", end is not None),
+        exit_code=code,
+        **more,
+    )
+
+
+def attempt(**fields: Any) -> Attempt:
+    return Attempt(number=1, name="a", **fields)
+
+
+def test_a_running_attempt_is_charged_until_now(placement: Placement) -> None:
+    charged = ledger.charge(
+        attempt(), [pod(0), pod(10)], now=at(100), placement=placement, gang=Gang(2, 2)
+    )
+    assert (charged.gpu_seconds, charged.cost, charged.wasted) == ("380", "0.038", "0")
+    assert (charged.started_at, charged.ended_at) == (text_of(ZERO), None)
+    assert charged.estimated is False
+
+
+def test_a_gang_that_succeeded_wasted_nothing(placement: Placement) -> None:
+    pods = [pod(0, 100), pod(0, 101, code=1)]
+    charged = ledger.charge(
+        attempt(outcome="Succeeded"), pods, now=at(500), placement=placement, gang=Gang(2, 2)
+    )
+    assert (charged.gpu_seconds, charged.wasted) == ("402", "0")
+    assert charged.ended_at == text_of(at(101))
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "wasted"), [(None, "0.04"), (60, "0.016"), (-50, "0.04"), (100, "0"), (999, "0")]
+)
+def test_a_failed_gang_wasted_what_came_after_its_checkpoint(
+    placement: Placement, checkpoint: float | None, wasted: str
+) -> None:
+    charged = ledger.charge(
+        attempt(outcome="Failed"),
+        [pod(0, 100, code=1), pod(0, 100, code=1)],
+        now=at(500),
+        placement=placement,
+        gang=Gang(2, 2),
+        checkpoint=None if checkpoint is None else at(checkpoint),
+    )
+    assert (charged.cost, charged.wasted) == ("0.04", wasted)
+
+
+def test_a_job_keeps_the_parts_that_were_finished(placement: Placement) -> None:
+    pods = [pod(0, 10), pod(0, 30, code=1), pod(30)]
+    running = ledger.charge(attempt(), pods, now=at(50), placement=placement)
+    assert (running.gpu_seconds, running.wasted) == ("120", "0.006")
+    failed = ledger.charge(attempt(outcome="Failed"), pods, now=at(50), placement=placement)
+    assert (failed.gpu_seconds, failed.wasted) == ("120", "0.01")
+
+
+def test_figures_outlive_their_pods(placement: Placement) -> None:
+    before = attempt(started_at=text_of(ZERO), gpu_seconds="400", pods=["u", "v"], outcome="Lost")
+    charged = ledger.charge(
+        before, [], now=at(900), placement=placement, gang=Gang(2, 2), checkpoint=at(60)
+    )
+    assert (charged.gpu_seconds, charged.cost, charged.wasted) == ("400", "0.04", "0.016")
+    assert charged.estimated is True
+    assert charged.ended_at == text_of(at(100))
+    lost_job = ledger.charge(
+        attempt(gpu_seconds="50", outcome="Lost"), [], now=at(900), placement=placement
+    )
+    assert (lost_job.gpu_seconds, lost_job.wasted, lost_job.estimated) == ("50", "0.005", True)
+    assert lost_job.ended_at == text_of(at(900))
+
+
+def test_a_pod_that_vanished_from_a_gang_is_charged_until_the_rest_ended(
+    placement: Placement,
+) -> None:
+    before = attempt(outcome="Lost", pods=["u", "v"])
+    charged = ledger.charge(
+        before, [pod(0, 80, code=1)], now=at(900), placement=placement, gang=Gang(2, 2)
+    )
+    assert (charged.gpu_seconds, charged.estimated) == ("320", True)
+
+
+def test_pods_that_were_never_seen_together_are_not_guessed(placement: Placement) -> None:
+    charged = ledger.charge(attempt(), [pod(0)], now=at(50), placement=placement, gang=Gang(4, 2))
+    assert charged.gpu_seconds == "100"
+
+
+def test_an_end_that_was_not_seen_is_the_last_evidence(placement: Placement) -> None:
+    pods = [pod(0, terminal=True, code=1, last_seen=at(40))]
+    charged = ledger.charge(attempt(outcome="Lost"), pods, now=at(900), placement=placement)
+    assert (charged.gpu_seconds, charged.estimated) == ("80", True)
+    nothing = [pod(0, terminal=True, code=1)]
+    charged = ledger.charge(attempt(outcome="Lost"), nothing, now=at(900), placement=placement)
+    assert (charged.gpu_seconds, charged.estimated) == ("0", True)
+
+
+def test_a_pod_that_never_started_costs_nothing(placement: Placement) -> None:
+    charged = ledger.charge(
+        attempt(outcome="Failed"), [pod(None)], now=at(900), placement=placement
+    )
+    assert (charged.gpu_seconds, charged.cost, charged.started_at) == ("0", "0", None)
+
+
+def test_a_clock_that_runs_backwards_costs_nothing(placement: Placement) -> None:
+    charged = ledger.charge(
+        attempt(outcome="Failed"), [pod(50, 20, code=1)], now=at(900), placement=placement
+    )
+    assert charged.gpu_seconds == "0"
+
+
+def test_the_total_of_a_run(placement: Placement) -> None:
+    attempts = [
+        attempt(gpu_seconds="3600", cost="0.36", wasted="0.1"),
+        attempt(gpu_seconds="1800", cost="0.18"),
+    ]
+    cost = ledger.total(attempts, placement, to_come=Decimal(3600))
+    assert (cost.accrued, cost.projected, cost.wasted) == ("0.54", "0.9", "0.1")
+    assert (cost.gpu_hours, cost.energy_kwh, cost.currency) == ("1.5", "0.03", "USD")
+
+
+def test_entries_that_are_added_up_keep_every_figure() -> None:
+    first = attempt(
+        gpu_seconds="1.5",
+        cost="0.1",
+        wasted="0.05",
+        started_at=text_of(ZERO),
+        estimated=True,
+        checkpoint_step=9,
+        outcome="Failed",
+    )
+    second = Attempt(
+        number=2, name="b", gpu_seconds="2", cost="0.2", outcome="Lost", message="gone"
+    )
+    both = ledger.added(first, second)
+    assert (both.number, both.name, both.outcome) == (2, "b", "Lost")
+    assert (both.gpu_seconds, both.cost, both.wasted) == ("3.5", "0.3", "0.05")
+    assert (both.started_at, both.estimated, both.checkpoint_step) == (text_of(ZERO), True, 9)
+    assert both.message == "attempts up to 2, added up; the last: gone"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("0", "0"), ("100", "100"), ("0.1000004", "0.1"), ("1E+2", "100"), ("0.0000005", "0")],
+)
+def test_amounts(value: str, text: str) -> None:
+    assert ledger.amount(Decimal(value)) == text
+
+
+SECOND = st.integers(0, 60)
+PODS = st.lists(
+    st.builds(
+        lambda start, length, gpus, code: pod(
+            start, None if length is None else start + length, gpus=gpus, code=code
+        ),
+        SECOND,
+        st.none() | SECOND,
+        st.integers(1, 8),
+        st.integers(0, 1),
+    ),
+    max_size=6,
+)
+
+
+def by_the_second(pods: list[Pod], now: int, held: Any) -> Decimal:
+    """Device seconds, counted one by one."""
+    seconds = 0
+    for one in pods:
+        for second in range(now):
+            begun = one.started is not None and one.started <= at(second)
+            over = one.finished is not None and one.finished <= at(second)
+            if begun and not over and held(one, second):
+                seconds += one.gpus
+    return Decimal(seconds)
+
+
+@given(
+    pods=PODS,
+    outcome=st.sampled_from([None, "Succeeded", "Failed", "Lost"]),
+    gang=st.booleans(),
+    checkpoint=st.none() | SECOND,
+)
+def test_figures_equal_those_of_counting_seconds(
+    placement: Placement, pods: list[Pod], outcome: str | None, gang: bool, checkpoint: int | None
+) -> None:
+    now = 130
+    charged = ledger.charge(
+        attempt(outcome=outcome),
+        pods,
+        now=at(now),
+        placement=placement,
+        gang=Gang(len(pods), 1) if gang else None,
+        checkpoint=None if checkpoint is None else at(checkpoint),
+    )
+    used = by_the_second(pods, now, lambda *_: True)
+    if outcome in (None, "Succeeded"):
+        wasted = by_the_second(pods, now, lambda one, _: one.failed and not gang)
+    elif gang:
+        wasted = by_the_second(
+            pods, now, lambda _, second: checkpoint is None or second >= checkpoint
+        )
+    else:
+        wasted = by_the_second(pods, now, lambda one, _: not one.succeeded)
+    assert Decimal(charged.gpu_seconds) == used
+    assert Decimal(charged.cost) == used * PRICE / 3600
+    assert Decimal(charged.wasted) == wasted * PRICE / 3600
+    assert charged.estimated is False
+
+
+@given(pods=PODS, later=st.integers(0, 100))
+def test_what_was_charged_is_never_taken_back(
+    placement: Placement, pods: list[Pod], later: int
+) -> None:
+    first = ledger.charge(attempt(), pods, now=at(130), placement=placement)
+    fewer = ledger.charge(first, pods[1:], now=at(130 + later), placement=placement)
+    assert Decimal(fewer.gpu_seconds) >= Decimal(first.gpu_seconds)
+    assert Decimal(fewer.cost) >= Decimal(first.cost)

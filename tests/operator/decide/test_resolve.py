@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cupola_api import run as contract
+from cupola_operator.children import Resolved
+from cupola_operator.cluster import key_of
+from cupola_operator.decide import decide, resolve
+from cupola_operator.decide.verdict import Create
+
+TASK = {"input": "q", "output": "a"}
+
+
+def world(kit: Any, value: Any, *others: Any) -> Any:
+    cluster = kit.Cluster()
+    for other in others:
+        cluster.create(other)
+    return kit.world(cluster, key_of(cluster.create(value)))
+
+
+def ready(kit: Any, kind: str, **fields: Any) -> Any:
+    kinds = [k for k in ("Dataset", "PretrainJob", "FineTune") if k != kind]
+    done = [kit.done(k, **({"task": TASK} if k == "Dataset" else {})) for k in kinds]
+    return world(kit, kit.resource(kind, **fields), *done)
+
+
+POLICIES: dict[str, Any] = {
+    "PretrainJob": (resolve.pretraining, contract.PretrainRun, "base-ptj-r1"),
+    "FineTune": (resolve.tuning, contract.FineTuneRun, "tuned-ft-r1"),
+    "Evaluation": (resolve.evaluation, contract.EvaluateRun, "exam-ev-r1"),
+    "Dataset": (resolve.listing, contract.ListRun, "data-dset-r1-list"),
+}
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+def test_a_run_is_resolved_into_a_config_map_once(kit: Any, kind: str) -> None:
+    policy, run, name = POLICIES[kind]
+    seen = ready(kit, kind)
+    verdict = policy(seen)
+    assert (verdict.phase, verdict.reason) == ("Pending", "Resolving")
+    (create,) = verdict.actions
+    assert isinstance(create, Create)
+    assert create.value["metadata"]["name"] == name
+    resolved = Resolved.of(create.value)
+    assert resolved
+    assert isinstance(resolved.run, run)
+    assert policy(replace(seen, runs={name: resolved})) is None
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+def test_a_config_map_without_its_run_is_stalled(kit: Any, kind: str) -> None:
+    policy, _, name = POLICIES[kind]
+    seen = ready(kit, kind)
+    verdict = policy(replace(seen, runs={name: None}))
+    assert (verdict.phase, verdict.reason) == ("Stalled", "RunUnreadable")
+    assert name in verdict.message
+
+
+def test_a_plan_that_cannot_be_made_is_stalled(kit: Any) -> None:
+    verdict = resolve.tuning(ready(kit, "FineTune", examplesPerStep=3))
+    assert verdict
+    assert (verdict.phase, verdict.reason) == ("Stalled", "BatchNotDivisible")
+
+
+def test_a_base_whose_origin_is_gone_has_no_context(kit: Any) -> None:
+    orphan = kit.done("FineTune", "orphan", base={"pretrainJob": "gone"})
+    seen = world(
+        kit,
+        kit.resource("FineTune", base={"fineTune": "orphan"}),
+        orphan,
+        kit.done("Dataset", task=TASK),
+    )
+    verdict = resolve.tuning(seen)
+    assert verdict
+    assert verdict.reason == "ContextUnknown"
+    assert "PretrainJob/gone" in verdict.message
+
+
+def test_a_ring_of_bases_has_no_context(kit: Any) -> None:
+    seen = world(
+        kit,
+        kit.resource("FineTune", base={"fineTune": "one"}),
+        kit.done("FineTune", "one", base={"fineTune": "two"}),
+        kit.done("FineTune", "two", base={"fineTune": "one"}),
+        kit.done("Dataset", task=TASK),
+    )
+    verdict = resolve.tuning(seen)
+    assert verdict
+    assert verdict.reason == "ContextUnknown"
+
+
+def test_a_listing_that_status_lost_is_stalled(kit: Any) -> None:
+    verdict = resolve.curation(world(kit, kit.resource("Dataset")))
+    assert verdict
+    assert (verdict.phase, verdict.reason) == ("Stalled", "NotListed")
+
+
+@pytest.mark.parametrize(
+    ("output", "folder"),
+    [
+        (None, "file:///data/default/dataset/data"),
+        ("store:///a/b/", "file:///data/a/b/default/dataset/data"),
+        ("file:///other/", "file:///other/default/dataset/data"),
+    ],
+)
+def test_output_lies_below_the_store_or_where_it_is_said(
+    kit: Any, output: str | None, folder: str
+) -> None:
+    seen = world(kit, kit.resource("Dataset", **({"output": output} if output else {})))
+    action = decide(seen).actions[0]
+    assert isinstance(action, Create)
+    resolved = Resolved.of(action.value)
+    assert resolved
+    assert resolved.run.output == folder
+
+
+def test_lineage_names_each_thing_once(kit: Any) -> None:
+    verdict = resolve.evaluation(ready(kit, "Evaluation"))
+    assert verdict
+    resolved = Resolved.of(verdict.actions[0].value)
+    assert resolved
+    found = [(entry.kind, entry.name) for entry in resolve.lineage(resolved.run)]
+    assert found == [("FineTune", "tuned"), ("PretrainJob", "base"), ("Dataset", "data")]
+
+
+def test_an_explicit_shape_is_kept(kit: Any) -> None:
+    model = {"shape": {"layers": 2, "hidden": 64, "heads": 4, "kvHeads": 2}, "context": 128}
+    verdict = resolve.pretraining(ready(kit, "PretrainJob", model=model))
+    assert verdict
+    resolved = Resolved.of(verdict.actions[0].value)
+    assert resolved
+    assert isinstance(resolved.run, contract.PretrainRun)
+    assert resolved.run.shape.model_dump() == {
+        "layers": 2,
+        "hidden": 64,
+        "heads": 4,
+        "kv_heads": 2,
+        "ffn": 192,
+        "vocabulary": 4096,
+        "context": 128,
+        "tie_embeddings": True,
+    }
