@@ -1,0 +1,134 @@
+"""Reads what a report is made from: objects of a work directory, and files of runs.
+
+Whatever a pod wrote is untrusted: it is read up to a bound, and left out where it has another form.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cupola_api.artifact import MANIFEST, ArtifactInvalid, Manifest, read_manifest
+from cupola_api.common import Artifact, Resource, Status
+from cupola_operator import names
+from cupola_operator.children import Resolved
+from cupola_operator.cli.workdir import NotThere, Workdir, local_folder
+from cupola_operator.cluster import Key, Object
+from cupola_operator.report import history
+from cupola_operator.report.evidence import Evidence, Subject
+from cupola_operator.report.history import History
+from cupola_operator.resources import parse, parse_status, refers_to
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of one file."""
+
+MAX_SAMPLES = 2000
+
+
+def gather(workdir: Workdir, key: Key, *, alone: bool = False) -> Evidence:
+    """The resource of `key` and, unless `alone`, all that it was made from, in the order of making.
+
+    Raises NotThere if the resource is not there or is not valid.
+    """
+    found: dict[Key, Subject] = {}
+    missing: list[Key] = []
+    seen: set[Key] = set()
+
+    def visit(current: Key) -> None:
+        seen.add(current)
+        value = workdir.get(*current)
+        resource, problem = parse(value) if value else (None, "it does not exist")
+        if value is None or resource is None:
+            if current == key:
+                raise NotThere(f"{key} cannot be reported on: {problem}")
+            missing.append(current)
+            return
+        upstream = tuple(dict.fromkeys(refers_to(resource)))
+        for before in () if alone else upstream:
+            if before not in seen:
+                visit(before)
+        found[current] = _subject(workdir, current, value, resource, upstream)
+
+    visit(key)
+    return Evidence(tuple(found.values()), tuple(missing))
+
+
+def _subject(
+    workdir: Workdir, key: Key, value: Object, resource: Resource, upstream: tuple[Key, ...]
+) -> Subject:
+    status = parse_status(key.kind, value.get("status"))
+    revision = status.run.revision if status.run else resource.spec.revision
+    config = workdir.get("ConfigMap", key.namespace, names.config_map(key.kind, key.name, revision))
+    run = Resolved.of(config) if config else None
+    notes: list[str] = []
+    histories: tuple[History, ...] = ()
+    if run and key.kind in ("PretrainJob", "FineTune"):
+        try:
+            histories = _histories(local_folder(run.run.folder), status)
+        except NotThere as error:
+            notes.append(f"its steps are not told: {error}")
+    sealed: tuple[Manifest, Artifact] | None = None
+    samples: tuple[Mapping[str, Any], ...] = ()
+    if status.artifact:
+        try:
+            folder = local_folder(status.artifact.uri)
+            sealed = _sealed(folder)
+            samples = tuple(islice(_samples(folder / "samples.jsonl"), MAX_SAMPLES))
+        except (NotThere, ArtifactInvalid, OSError) as error:
+            notes.append(f"its artifact was not looked at: {error}")
+    return Subject(
+        key=key,
+        resource=resource,
+        status=status,
+        spec=value.get("spec") or {},
+        upstream=upstream,
+        run=run,
+        histories=histories,
+        sealed=sealed,
+        samples=samples,
+        notes=tuple(notes),
+    )
+
+
+def _histories(folder: Path, status: Status) -> tuple[History, ...]:
+    found = []
+    for file in sorted(folder.glob("*/history.jsonl")):
+        number = re.match(r"a(\d+)", file.parent.name)
+        found.append((int(number[1]) if number else 0, history.parse(_lines(file))))
+    ended = {
+        a.number: a.checkpoint_step for a in status.attempts if a.outcome not in (None, "Succeeded")
+    }
+    return tuple(history.histories(found, ended))
+
+
+def _sealed(folder: Path) -> tuple[Manifest, Artifact]:
+    if (folder / MANIFEST).stat().st_size > MAX_BYTES:
+        raise ArtifactInvalid(f"{folder / MANIFEST} is larger than {MAX_BYTES} bytes")
+    return read_manifest(folder)
+
+
+def _samples(path: Path) -> Iterator[Mapping[str, Any]]:
+    for line in _lines(path):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file, up to MAX_BYTES; none of one that is not there."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        left = MAX_BYTES
+        while left > 0 and (line := file.readline(left)):
+            left -= len(line)
+            yield line.decode(errors="replace")

@@ -1,0 +1,44 @@
+"""A group of commands each of which is imported when it is run, so that `cupola --help` is fast."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS = {
+    "run": "Build what the files ask for, on this machine, until all of it has ended.",
+    "get": "Show resources: what they are doing, what they cost, and why.",
+    "logs": "Print what the pods of a resource printed, of the newest revision.",
+    "generate": "Let a finished model answer a prompt; the answer is printed as it comes.",
+    "report": "Write a report: configuration, data, curves, attempts, scores, money, digests.",
+}
+"""Name -> first sentence of its help. The function `name` of the module `name` is the command."""
+
+
+class LazyGroup(TyperGroup):
+    """Lists COMMANDS without importing them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command that has a name and a help text, and no more; None if there is none."""
+        text = COMMANDS.get(cmd_name)
+        return TyperCommand(cmd_name, help=text) if text else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is to be run, whole."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else command, rest
+
+
+def load(name: str) -> Any:
+    """The command of that name."""
+    module = importlib.import_module(f"cupola_operator.cli.{name}")
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(getattr(module, name))
+    return typer.main.get_command(alone)

@@ -1,0 +1,81 @@
+"""The sections that every resource has: its configuration, and its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+
+from cupola_api import run as contract
+from cupola_api.common import Attempt
+from cupola_operator.report import words
+from cupola_operator.report.evidence import Subject
+from cupola_operator.report.html import Html, code, details, el, paragraph, table
+from cupola_operator.report.section import Section
+
+
+def configuration(subject: Subject) -> Section:
+    """What a person wrote, and what it was resolved to."""
+    text = yaml.safe_dump(dict(subject.spec), sort_keys=False, allow_unicode=True, width=100)
+    body = [paragraph("What was asked for, spec of the resource:"), code(text)]
+    if subject.run:
+        body.append(
+            details(
+                "The resolved run: every default filled in, every input with its digest",
+                code(contract.dump(subject.run.run)),
+            )
+        )
+    return Section("Configuration", body)
+
+
+def attempts(subject: Subject) -> Section:
+    """When each attempt ran, how it ended, and what it cost."""
+    found = subject.status.attempts
+    if not found:
+        return Section("Attempts", [el("p", "There was no attempt.", class_="quiet")])
+    currency = subject.status.cost.currency if subject.status.cost else ""
+    staged = any(attempt.stage for attempt in found)
+    head = [
+        *("Attempt", "Started (UTC)", "Took", "Outcome", "Reason", "Last checkpoint"),
+        *("Device hours", "Cost", "Wasted"),
+    ]
+    rows = [_row(attempt, currency, staged=staged) for attempt in found]
+    body = [table(head, rows, numeric=(2, 5, 6, 7, 8)), *_messages(found)]
+    if any(attempt.estimated for attempt in found):
+        body.append(paragraph("* Its end was not observed; its figures are estimated."))
+    return Section("Attempts", body)
+
+
+def _row(attempt: Attempt, currency: str, *, staged: bool) -> list[str | Html]:
+    outcome = attempt.outcome or "Running"
+    style = {"Succeeded": "good", "Running": "busy"}.get(outcome, "bad")
+    name = f"{attempt.stage or ''} {attempt.number}".strip() if staged else str(attempt.number)
+    step = attempt.checkpoint_step
+    return [
+        name,
+        words.moment(attempt.started_at),
+        words.duration(words.between(attempt.started_at, attempt.ended_at)),
+        el("span", outcome, class_=f"badge {style}"),
+        attempt.reason or words.NONE,
+        words.NONE if step is None else f"step {step:,}",
+        f"{float(attempt.gpu_seconds) / 3600:,.4f}",
+        words.money(attempt.cost, currency) + ("*" if attempt.estimated else ""),
+        words.money(attempt.wasted, currency),
+    ]
+
+
+def _messages(found: Sequence[Attempt]) -> list[Html]:
+    said = [
+        el(
+            "li",
+            el("strong", f"Attempt {a.stage or ''} {a.number}: ".replace("  ", " ")),
+            a.message,
+        )
+        for a in found
+        if a.message and a.outcome not in (None, "Succeeded")
+    ]
+    return (
+        [paragraph("What ended the attempts that did not succeed:"), el("ul", *said)]
+        if said
+        else []
+    )

@@ -1,0 +1,90 @@
+"""Numbers, times and digests as a person reads them."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from cupola_operator.children import time_of
+
+NONE = "\N{EN DASH}"
+"""Where there is nothing to say."""
+
+
+def money(amount: Decimal | str, currency: str) -> str:
+    """`0.0213 USD`; four digits after the point below 100, as runs may cost fractions of a cent."""
+    value = Decimal(amount)
+    return f"{value:,.2f} {currency}" if value >= 100 else f"{value:,.4f} {currency}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with that many significant digits, large ones with separators."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    if abs(value) < 1e-3:
+        return f"{value:.{max(0, digits - 2)}e}"
+    return f"{value:.{digits}g}"
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole in percent."""
+    return f"{100 * part / whole:.1f} %" if whole else NONE
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 attempt`, `2 attempts`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """`48 s`, `5 min 12 s`, `3 h 05 min`, `2 d 3 h`."""
+    if seconds is None:
+        return NONE
+    left = max(0, round(seconds))
+    if left < 60:
+        return f"{left} s"
+    if left < 3600:
+        return f"{left // 60} min {left % 60:02d} s"
+    if left < 86_400:
+        return f"{left // 3600} h {left % 3600 // 60:02d} min"
+    return f"{left // 86_400} d {left % 86_400 // 3600} h"
+
+
+def moment(text: str | None) -> str:
+    """An RFC 3339 time as `2026-11-22 10:03:11`, in UTC."""
+    time = time_of(text)
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if time else NONE
+
+
+def between(start: str | None, end: str | None) -> float | None:
+    """Seconds from one RFC 3339 time to another; None if one of them is not known."""
+    first, last = time_of(start), time_of(end)
+    return (last - first).total_seconds() if first and last else None
+
+
+def earliest(times: list[str | None]) -> datetime | None:
+    """The first of some RFC 3339 times."""
+    return min((t for t in map(time_of, times) if t), default=None)
+
+
+def short(digest: str | None) -> str:
+    """The first twelve hex digits of a digest."""
+    return digest.removeprefix("sha256:")[:12] if digest else NONE
+
+
+def plain(value: object) -> str:
+    """A JSON value in a line."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {plain(item)}" for key, item in value.items())
+    return NONE if value is None else str(value)
