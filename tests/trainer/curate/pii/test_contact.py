@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+
+from cupola_api.dataset import PiiKind
+from cupola_trainer.curate import pii
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ann@mail.org",
+        "ann.lee+lists@sub.mail.co.uk",
+        "a@b.de",
+        "Ann_Lee@MAIL.COM",
+        "o-brien@uni-x.edu",
+        "1234@qq.com",
+    ],
+)
+def test_addresses_are_found_wherever_they_stand(address: str) -> None:
+    for before, after in (
+        ("", ""),
+        ("<", ">"),
+        ("mailto:", "."),
+        ("(", ")"),
+        ('"', '", '),
+        ("\n", "\n"),
+    ):
+        assert (
+            pii.redact(before + address + after, {PiiKind.EMAIL})[0] == before + "<EMAIL>" + after
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@property",
+        "x@self.weight",
+        "q = a@b.T",
+        "loss = f(x@w.to(device))",
+        "ann@example.com and bob@sub.example.org",
+        "user@localhost, me@host.invalid, you@a.test",
+        "git@github.com:org/repo.git",
+        "noreply@mail.org",
+        "ssh://ann@mail.org/repo",
+        "image@2x.png",
+        "package@1.2.3",
+        "ann@ mail.org",
+    ],
+)
+def test_what_only_looks_like_an_address_stays(text: str) -> None:
+    assert pii.redact(text, {PiiKind.EMAIL}) == (text, {})
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+44 20 7946 0958",
+        "+49 (30) 901820",
+        "+1 212 736 5000",
+        "+12127365000",
+        "+33-1-42-68-53-00",
+        "+447911123456",
+        "(212) 736-5000",
+        "212-736-5000",
+        "212.736.5000",
+        "1-212-736-5000",
+    ],
+)
+def test_numbers_that_are_written_as_telephone_numbers_are_found(number: str) -> None:
+    for before, after in (("", ""), ("at ", "."), ("(", ")"), ("x: ", ", or")):
+        found = pii.redact(before + number + after, {PiiKind.PHONE})[0]
+        assert found == before + "<PHONE>" + after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "phone 020 7946 0958",
+        "Tel.: 030/901820",
+        "FAX (020) 7946 0958",
+        "mobile: 07911 123456",
+        "WhatsApp 2127365000",
+        "Tel: +31-641044153",
+    ],
+)
+def test_a_word_before_it_makes_a_number_a_telephone_number(text: str) -> None:
+    redacted, counts = pii.redact(text, {PiiKind.PHONE})
+    assert counts[PiiKind.PHONE] == 1
+    assert not any(c.isdigit() for c in redacted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = +4294967296",
+        "x = +12345678",
+        "1e+1234567890",
+        "2023-10-11 12:30:00+0100",
+        "pages 259-264 1970",
+        "from 555-0100 to (212) 555-0199",
+        "123-456-7890",
+        "911-736-5000",
+        "212-736-5000-17",
+        "v212.736.5000",
+        "ISBN 978-3-16-148410-0",
+        "phone support since 2019-11-02",
+        "the phone has 128 GB",
+        "+10 20 30 40 50",
+        "2127365000",
+    ],
+)
+def test_other_numbers_stay(text: str) -> None:
+    assert pii.redact(text, {PiiKind.PHONE}) == (text, {})

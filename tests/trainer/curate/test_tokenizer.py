@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+
+from cupola_trainer.curate import tokenizer
+from cupola_trainer.pairs import CHAT_TEMPLATE
+
+CODE = "def area(width, height):\n    if width < 0:\n        return None\n\n    return width * height\n"
+
+
+@pytest.fixture(scope="module")
+def trained() -> Tokenizer:
+    return tokenizer.train(iter([[CODE] * 20, ["don't say 12345 twice"] * 5]), 400)
+
+
+def words(text: str) -> list[str]:
+    splitter = pre_tokenizers.Split(Regex(tokenizer.WORDS), "isolated")
+    return [piece for piece, _ in splitter.pre_tokenize_str(text)]
+
+
+def test_words_keep_a_line_end_and_its_indentation_together() -> None:
+    assert words("if x:\n        return None\n") == [
+        "if",
+        " x",
+        ":",
+        "\n        ",
+        "return",
+        " None",
+        "\n",
+    ]
+    assert words("a\n\n\n    b") == ["a", "\n\n\n    ", "b"]
+
+
+def test_words_of_prose_keep_the_space_before_them() -> None:
+    assert words("The don't of 12345, yes!") == [
+        "The",
+        " don",
+        "'t",
+        " of",
+        " ",
+        "123",
+        "45",
+        ",",
+        " yes",
+        "!",
+    ]
+    assert words("x = self.value_of(y)") == ["x", " =", " self", ".value", "_of", "(y", ")"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_every_text_comes_back(trained: Tokenizer, text: str) -> None:
+    assert trained.decode(trained.encode(text).ids) == text
+
+
+def test_special_tokens_come_first_and_all_bytes_are_known(trained: Tokenizer) -> None:
+    assert [trained.id_to_token(i) for i in (0, 1)] == ["<|endoftext|>", "<|pad|>"]
+    assert trained.get_vocab_size() <= 400
+    assert trained.get_vocab_size() >= 258
+
+
+def test_training_is_the_same_in_another_process(trained: Tokenizer, tmp_path: Path) -> None:
+    code = (
+        "import sys, json\n"
+        "from cupola_trainer.curate import tokenizer\n"
+        "texts = json.loads(sys.stdin.read())\n"
+        "print(tokenizer.train(iter(texts), 400).to_str())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        input=json.dumps([[CODE] * 20, ["don't say 12345 twice"] * 5]),
+        env={"RAYON_NUM_THREADS": "1", "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == trained.to_str()
+
+
+def test_text_that_looks_like_a_special_token_is_text(trained: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(trained, tmp_path / "t")
+    loaded = tokenizer.load(tmp_path / "t")
+    ids = loaded.encode("a<|endoftext|>b<|pad|>").ids
+    assert 0 not in ids
+    assert 1 not in ids
+    assert loaded.decode(ids) == "a<|endoftext|>b<|pad|>"
+    assert tokenizer.end_id(loaded) == 0
+
+
+def test_the_digest_is_of_what_decides_the_ids(trained: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(trained, tmp_path / "one")
+    tokenizer.save(trained, tmp_path / "two")
+    assert tokenizer.digest(tmp_path / "one") == tokenizer.digest(tmp_path / "two")
+    tokenizer.save(tokenizer.train(iter([["other text"]]), 300), tmp_path / "three")
+    assert tokenizer.digest(tmp_path / "three") != tokenizer.digest(tmp_path / "one")
+
+
+def test_transformers_loads_the_folder(trained: Tokenizer, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    tokenizer.save(trained, tmp_path / "t")
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path / "t")
+    assert (loaded.eos_token_id, loaded.pad_token_id) == (0, 1)
+    assert loaded.chat_template == CHAT_TEMPLATE
+    assert len(loaded) == trained.get_vocab_size()
+    assert loaded.encode(CODE, add_special_tokens=False) == trained.encode(CODE).ids
+    talk = [{"role": "user", "content": "Add."}, {"role": "assistant", "content": "1 + 1"}]
+    assert loaded.apply_chat_template(talk, tokenize=False) == "Add.\n\n1 + 1<|endoftext|>"

@@ -1,0 +1,303 @@
+"""Whole pretraining runs of a tiny model, by one rank in this process."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from cupola_api.artifact import MANIFEST, Manifest, canonical, seal, verify
+from cupola_api.outcome import Outcome, OutcomeKind
+from cupola_api.run import (
+    ATTEMPT,
+    CurateRun,
+    Hyperparameters,
+    PretrainRun,
+    Shape,
+    WeightedInput,
+    World,
+)
+from cupola_api.training import Optimizer, Precision
+from cupola_trainer import history, storage
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.pretrain import main
+from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, Split, write_shard
+
+# DeepSpeed uses what PyTorch is about to drop.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:`torch.distributed:FutureWarning", "ignore:`torch.jit:DeprecationWarning"
+)
+
+VOCABULARY = 300
+CONTEXT = 32
+
+
+@pytest.fixture(autouse=True)
+def _restore_torch() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=False)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> WeightedInput:
+    """A Dataset of made-up words that a tiny model can learn a little of."""
+    folder = tmp_path_factory.mktemp("dataset")
+    chance = random.Random(0)
+    words = ["".join(chance.choices("abcdefg", k=chance.randint(2, 6))) for _ in range(40)]
+    texts = [" ".join(chance.choices(words, range(40), k=60)) for _ in range(60)]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=VOCABULARY,
+            special_tokens=list(SPECIAL_TOKENS),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    documents = [[*tokenizer.encode(text).ids, 0] for text in texts]
+    write_shard(folder / "train", 0, documents[10:], VOCABULARY)
+    write_shard(folder / "validation", 0, documents[:10], VOCABULARY)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END_TOKEN, pad_token=PAD_TOKEN
+    ).save_pretrained(folder / "tokenizer")
+    facts = {"vocabulary": VOCABULARY, "tokenizerDigest": "sha256:" + "a" * 64}
+    artifact = seal(folder, kind="Dataset", run="sha256:" + "0" * 64, facts=facts)
+    return WeightedInput(
+        kind="Dataset", name="words", uri=artifact.uri, digest=artifact.digest, weight=1.0
+    )
+
+
+def _run(output: Path, dataset: WeightedInput, **changes: object) -> PretrainRun:
+    hyperparameters = Hyperparameters(
+        optimizer=Optimizer(),
+        learning_rate=changes.pop("learning_rate", 1e-2),
+        warmup_steps=2,
+        final_ratio=0.1,
+        weight_decay=0.1,
+        gradient_clipping=1.0,
+        precision=changes.pop("precision", Precision.BF16),
+        seed=0,
+    )
+    run = PretrainRun(
+        namespace="default",
+        name="tiny",
+        output=output.as_uri(),
+        datasets=[dataset],
+        shape=Shape(
+            layers=2,
+            hidden=32,
+            heads=4,
+            kv_heads=2,
+            ffn=64,
+            vocabulary=VOCABULARY,
+            context=CONTEXT,
+            tie_embeddings=True,
+        ),
+        steps=12,
+        sequences_per_step=8,
+        micro_batch=4,
+        hyperparameters=hyperparameters,
+        world=World(nodes=1, gpus_per_node=1, threads=1, device="Cpu"),
+        zero_stage=1,
+        activation_checkpointing=False,
+        checkpoint_seconds=1000,
+        checkpoint_keep=2,
+    )
+    return run.model_copy(update=changes)
+
+
+def _train(run: PretrainRun, monkeypatch: pytest.MonkeyPatch, attempt: str = "a1") -> Outcome:
+    monkeypatch.setenv(ATTEMPT, attempt)
+    return main(run, argparse.Namespace())
+
+
+def _stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send this process SIGTERM while it records a step."""
+
+    def append(self: history.History, entry: dict[str, float]) -> None:
+        if entry["step"] == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(history.History, "append", append)
+
+
+def test_a_run_ends_with_a_model_that_has_learned(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, dataset, steps=40)
+    outcome = _train(run, monkeypatch)
+    assert outcome.outcome is OutcomeKind.SUCCEEDED
+    assert outcome.artifact is not None
+    assert outcome.model is not None
+    assert outcome.model.validation_loss < outcome.model.unigram_entropy
+    assert outcome.model.tokens == 40 * 8 * CONTEXT
+    folder = storage.path_of(run.folder) / "a1"
+    manifest, artifact = verify(folder / "artifact")
+    assert artifact == outcome.artifact
+    assert manifest.inputs == [dataset.lineage()]
+    assert manifest.facts == outcome.model.to_json()
+    steps = history.read(folder.parent)
+    assert [entry["step"] for entry in steps] == list(range(1, 41))
+    assert outcome.model.train_loss == pytest.approx(sum(e["loss"] for e in steps[-10:]) / 10)
+    model = AutoModelForCausalLM.from_pretrained(folder / "artifact", dtype="auto")
+    assert model.dtype is torch.bfloat16
+    assert model.num_parameters() == outcome.model.parameters
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "artifact")
+    assert (tokenizer.eos_token_id, model.generation_config.pad_token_id) == (0, 1)
+
+
+def test_the_model_that_is_exported_has_the_loss_that_is_reported(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = _train(_run(tmp_path, dataset, precision=Precision.FP32), monkeypatch)
+    assert outcome.artifact is not None
+    assert outcome.model is not None
+    model = AutoModelForCausalLM.from_pretrained(storage.path_of(outcome.artifact.uri))
+    split = Split(storage.path_of(dataset.uri) / "validation", VOCABULARY)
+    total, count = 0.0, 0
+    for number in range((len(split) - 1) // CONTEXT):
+        window = torch.from_numpy(split.read(number * CONTEXT, CONTEXT + 1))
+        with torch.no_grad():
+            logits = model(input_ids=window[None, :-1]).logits[0]
+        total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
+        count += CONTEXT
+    assert outcome.model.validation_loss == pytest.approx(total / count, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("stage", "precision"), [(0, Precision.FP32), (0, Precision.BF16), (3, Precision.BF16)]
+)
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(
+    stage: int,
+    precision: Precision,
+    tmp_path: Path,
+    dataset: WeightedInput,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = _run(tmp_path / "whole", dataset, zero_stage=stage, precision=precision)
+    cut = _run(tmp_path / "cut", dataset, zero_stage=stage, precision=precision)
+    assert whole.digest == cut.digest
+    expected = _train(whole, monkeypatch)
+    with monkeypatch.context() as patch:
+        _stop_after(5, patch)
+        stopped = _train(cut, monkeypatch, "a1")
+    assert (stopped.outcome, stopped.reason, stopped.step) == ("Stopped", "Terminated", 6)
+    outcome = _train(cut, monkeypatch, "a2")
+    assert expected.artifact is not None
+    assert outcome.artifact is not None
+    assert outcome.artifact.digest == expected.artifact.digest
+    assert outcome.model == expected.model
+
+
+def test_a_finished_run_ends_at_once(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, dataset, steps=2)
+    first = _train(run, monkeypatch, "a1")
+    again = _train(run, monkeypatch, "a2")
+    assert again == first
+    assert not (storage.path_of(run.folder) / "a2").exists()
+
+
+def test_a_broken_checkpoint_is_passed_over_with_a_warning(
+    tmp_path: Path,
+    dataset: WeightedInput,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = _run(tmp_path, dataset)
+    folder = storage.path_of(run.folder)
+    for step, attempt in ((3, "a1"), (7, "a2")):
+        with monkeypatch.context() as patch:
+            _stop_after(step, patch)
+            _train(run, monkeypatch, attempt)
+    (folder / "a2/checkpoints/step-0000008/rank-00000.safetensors").write_bytes(b"torn")
+    capsys.readouterr()
+    assert _train(run, monkeypatch, "a3").outcome is OutcomeKind.SUCCEEDED
+    printed = capsys.readouterr().out
+    assert "warning: checkpoint step-0000008 is passed over" in printed
+    assert "going on from a1/checkpoints/step-0000004" in printed
+
+
+def _adopt(checkpoint: Path, run: PretrainRun) -> None:
+    """Put a checkpoint into the folder of a run that differs in layout only."""
+    place = storage.path_of(run.folder) / "a0/checkpoints" / checkpoint.name
+    shutil.copytree(checkpoint, place)
+    manifest = Manifest.model_validate_json((place / MANIFEST).read_bytes())
+    manifest = manifest.model_copy(update={"run": run.digest})
+    (place / MANIFEST).write_bytes(canonical(manifest.to_json()))
+
+
+@pytest.mark.parametrize("stage", [0, 2, 3])
+def test_another_layout_goes_on_from_a_checkpoint(
+    stage: int, tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = _run(tmp_path / "whole", dataset, precision=Precision.FP32)
+    _train(whole, monkeypatch)
+    cut = _run(tmp_path / "cut", dataset, precision=Precision.FP32)
+    with monkeypatch.context() as patch:
+        _stop_after(5, patch)
+        _train(cut, monkeypatch)
+    other = _run(
+        tmp_path, dataset, precision=Precision.FP32, zero_stage=stage, micro_batch=2
+    ).model_copy(update={"activation_checkpointing": stage == 2})
+    _adopt(storage.path_of(cut.folder) / "a1/checkpoints/step-0000006", other)
+    _train(other, monkeypatch)
+    expected, got = (
+        [(entry["step"], entry["loss"]) for entry in history.read(storage.path_of(run.folder))]
+        for run in (whole, other)
+    )
+    assert [step for step, _ in got] == list(range(7, 13))
+    assert [loss for _, loss in got] == pytest.approx([loss for _, loss in expected[6:]], rel=1e-5)
+
+
+def test_a_loss_that_explodes_is_the_users_move(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, dataset, learning_rate=1.0, steps=500)
+    run = run.model_copy(
+        update={
+            "hyperparameters": run.hyperparameters.model_copy(
+                update={"learning_rate": 1e30, "gradient_clipping": 0.0}
+            )
+        }
+    )
+    with pytest.raises(PodFailure, match="learningRate") as caught:
+        _train(run, monkeypatch)
+    assert caught.value.reason == "LossNotFinite"
+    assert caught.value.failure == "User"
+
+
+def test_a_batch_that_does_not_divide_is_refused(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(PodFailure, match=r"multiple of 96 tokens") as caught:
+        _train(_run(tmp_path, dataset, micro_batch=3), monkeypatch)
+    assert caught.value.reason == "BatchIndivisible"
+
+
+def test_too_few_ranks_are_refused(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(nodes=2, gpus_per_node=1, threads=1, device="Cpu")
+    with pytest.raises(PodFailure, match="planned for 2") as caught:
+        _train(_run(tmp_path, dataset, world=world), monkeypatch)
+    assert caught.value.reason == "WorldMismatch"
+
+
+def test_another_kind_of_run_is_refused(dataset: WeightedInput) -> None:
+    with pytest.raises(PodFailure, match="not a CurateRun"):
+        main(CurateRun.model_construct(), argparse.Namespace())

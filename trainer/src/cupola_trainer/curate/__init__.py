@@ -1,0 +1,122 @@
+"""Curation: raw text in, a Dataset out. Each stage is a pod of its own; they meet in storage.
+
+list -> clean (a pod a part) -> dedup -> tokenise (a pod a part) -> publish. A stage that finds its
+work done ends at once, so that any pod may die and be started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+from cupola_api import run as contract
+from cupola_api.artifact import read_manifest
+from cupola_api.common import Artifact
+from cupola_api.dataset import DatasetSummary
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_trainer.curate import work
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import finished
+
+INDEX = "JOB_COMPLETION_INDEX"
+"""Environment variable: the part that a pod of an Indexed Job works on."""
+
+
+def main(run: contract.Run, options: argparse.Namespace) -> Outcome:
+    """Do the stage `options.stage` of a run. Raises PodFailure."""
+    if options.stage == "list":
+        if not isinstance(run, contract.ListRun):
+            raise _wrong_kind(run, "ListRun")
+        from cupola_trainer.curate.listing import list_sources  # noqa: PLC0415  see below
+
+        return list_sources(run)
+    if not isinstance(run, contract.CurateRun):
+        raise _wrong_kind(run, "CurateRun")
+    try:
+        return _published(run) or _stage(run, options.stage)
+    except (OSError, PodFailure):
+        # A twin that published meanwhile removed the files that this pod was reading.
+        outcome = _published(run)
+        if outcome is None:
+            raise
+        return outcome
+
+
+def _stage(run: contract.CurateRun, stage: str) -> Outcome:
+    """Do one stage, unless it is done. A stage imports only what it needs: each one is a pod."""
+    part = _part(run) if stage in ("clean", "tokenise") else None
+    folder = work.stage_folder(run, stage, part)
+    if stage == "publish":
+        return _publish(run)
+    if work.sealed(folder, run) is None:
+        work.commit(folder, run, lambda own: _fill(run, stage, part, own))
+    return Outcome(outcome=OutcomeKind.SUCCEEDED, message=f"{stage} is done")
+
+
+def _fill(run: contract.CurateRun, stage: str, part: int | None, folder: Path) -> work.Facts:
+    """Let the stage write into `folder`; returns the facts of its manifest."""
+    if stage == "clean" and part is not None:
+        from cupola_trainer.curate.clean import clean  # noqa: PLC0415
+
+        return clean(run, part, folder)
+    if stage == "tokenise" and part is not None:
+        from cupola_trainer.curate.tokenise import tokenise  # noqa: PLC0415
+
+        return tokenise(run, part, folder)
+    from cupola_trainer.curate.dedup import dedup  # noqa: PLC0415
+
+    return dedup(run, folder)
+
+
+def _publish(run: contract.CurateRun) -> Outcome:
+    from cupola_trainer.curate.publish import lineage, publish  # noqa: PLC0415
+
+    artifact = work.commit(
+        work.artifact_folder(run),
+        run,
+        lambda own: publish(run, own),
+        kind=work.DATASET,
+        inputs=lineage(run),
+    )
+    return _done(run, artifact)
+
+
+def _published(run: contract.CurateRun) -> Outcome | None:
+    """The outcome of a run whose Dataset is there."""
+    artifact = finished(work.artifact_folder(run), run.digest)
+    return _done(run, artifact) if artifact else None
+
+
+def _done(run: contract.CurateRun, artifact: Artifact) -> Outcome:
+    shutil.rmtree(work.work_folder(run), ignore_errors=True)
+    manifest, _ = read_manifest(work.artifact_folder(run))
+    summary = DatasetSummary.model_validate(manifest.facts)
+    return Outcome(
+        outcome=OutcomeKind.SUCCEEDED,
+        message=f"{summary.documents_kept:,} of {summary.documents_read:,} documents, "
+        f"{summary.tokens:,} tokens for training",
+        artifact=artifact,
+        dataset=summary,
+    )
+
+
+def _part(run: contract.CurateRun) -> int:
+    """The part of this pod, from the environment."""
+    text = os.environ.get(INDEX, "")
+    if not text.isdecimal() or int(text) >= run.parts:
+        raise PodFailure(
+            "PartUnknown",
+            f"{INDEX} is {text!r}; set it to the number of a part, 0 to {run.parts - 1}",
+            FailureClass.USER,
+        )
+    return int(text)
+
+
+def _wrong_kind(run: contract.Run, wanted: str) -> PodFailure:
+    return PodFailure(
+        "RunInvalid",
+        f"run.yaml holds a {run.kind}; this stage needs a {wanted}",
+        FailureClass.USER,
+    )

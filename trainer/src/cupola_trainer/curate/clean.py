@@ -1,0 +1,217 @@
+"""Stage `clean`: read the documents of a part, drop what breaks a rule, replace private data.
+
+Documents are worked on in batches of about a quarter of a mebibyte, which fit the processor's
+cache, and written in files of about 64 MiB of text, so memory does not grow with the part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from cupola_api.artifact import canonical, hash_file
+from cupola_api.dataset import PiiAction, PiiKind, QualityRules, Source
+from cupola_api.outcome import FailureClass
+from cupola_api.run import CurateRun
+from cupola_trainer.curate import listing, pii, quality, rows
+from cupola_trainer.curate.identity import Identity, identify
+from cupola_trainer.curate.minhash import Banding, band_hashes, choose_banding, shingle
+from cupola_trainer.curate.progress import Progress
+from cupola_trainer.curate.records import Record, Rejected, compose, read
+from cupola_trainer.curate.samples import Samples
+from cupola_trainer.curate.tally import Tally
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import path_of
+
+_BATCH = 1 << 18
+_FILE = 64 << 20
+
+
+class _Part:
+    """The work on one part: what was counted, and the rows not yet written."""
+
+    def __init__(self, run: CurateRun, folder: Path) -> None:
+        self._run = run
+        self._folder = folder
+        self.tallies = [Tally() for _ in run.sources]
+        self.samples = Samples()
+        self._position = 0
+        self._files = 0
+        self._buffered = 0
+        self._tables: list[pl.DataFrame] = []
+        self._banding = near_banding(run)
+
+    def take(self, index: int, batch: list[Record]) -> None:
+        """Judge, redact and keep the documents of a batch from source `index`."""
+        records = []
+        for record in self._good(self.tallies[index], batch):
+            cleaned = self._without_private_data(self.tallies[index], record)
+            if cleaned is not None:
+                records.append(cleaned)
+        if not records:
+            return
+        texts = [record.text for record in records]
+        identities = [identify(text, self._run.seed) for text in texts]
+        sizes = [len(text.encode()) for text in texts]
+        bands, near = np.empty((len(texts), 0), np.uint64), np.zeros(len(texts), bool)
+        if self._banding:
+            shingles = shingle(texts)
+            bands, near = band_hashes(shingles, self._banding), np.diff(shingles.start) > 0
+        columns = {
+            "position": range(self._position, self._position + len(texts)),
+            "source": [index] * len(texts),
+            **dict(zip(Identity._fields, zip(*identities, strict=True), strict=True)),
+            "bytes": sizes,
+            "near": near,
+            "text": texts,
+            "input": [record.input for record in records],
+            "output": [record.output for record in records],
+        }
+        self._tables.append(rows.table(columns, bands))
+        self._position += len(texts)
+        self._buffered += sum(sizes)
+        if self._buffered >= _FILE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the rows that wait."""
+        if self._tables:
+            rows.write(self._folder, self._files, self._tables)
+            self._files += 1
+            self._buffered = 0
+            self._tables = []
+
+    def _good(self, tally: Tally, batch: list[Record]) -> Iterator[Record]:
+        rules = self._run.curation.quality
+        if rules is None:
+            yield from batch
+            return
+        # Where the document is only a prompt and its answer, the answer is the code.
+        answers = rules.rules_for is QualityRules.CODE
+        judged = [r.output if answers and r.composed and r.output else r.text for r in batch]
+        for record, rule in zip(batch, quality.judge(judged, rules), strict=True):
+            if rule is None:
+                yield record
+            else:
+                tally.dropped[rule] += 1
+                self.samples.add(rule, record.text)
+
+    def _without_private_data(self, tally: Tally, record: Record) -> Record | None:
+        wanted = self._run.curation.pii
+        if wanted is None:
+            return record
+        found: Counter[PiiKind] = Counter()
+
+        def redact(text: str) -> str:
+            cleaned, counts = pii.redact(text, wanted.kinds)
+            found.update(counts)
+            return cleaned
+
+        prompt = None if record.input is None else redact(record.input)
+        answer = None if record.output is None else redact(record.output)
+        if record.composed and prompt is not None and answer is not None:
+            text = compose(prompt, answer)
+        else:
+            text = redact(record.text)
+        if wanted.action is PiiAction.REDACT:
+            tally.redacted.update({str(kind): count for kind, count in found.items()})
+            return Record(text, prompt, answer, record.composed)
+        if not found:
+            return record
+        tally.dropped[pii.rule_name(next(kind for kind in PiiKind if kind in found))] += 1
+        return None
+
+
+def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
+    """Do the stage for one part into `folder`; returns the facts of its manifest.
+
+    Raises PodFailure if a file is not as it was listed, or if a source has no such field.
+    """
+    listed = listing.load(run)
+    by_name = {source.name: (i, source) for i, source in enumerate(run.sources)}
+    progress = Progress(f"clean {part}")
+    work = _Part(run, folder)
+    for name, files in groupby(listed.files_of(part), key=lambda file: file.source):
+        index, source = by_name[name]
+        found = chain.from_iterable(
+            read(_unchanged(source, file), source, run.task) for file in files
+        )
+        for batch in _batches(found, work, index):
+            work.take(index, batch)
+            progress.add(len(batch), sum(len(record.text) for record in batch))
+    work.flush()
+    progress.say()
+    whole = {s.name for s in run.sources} - {
+        f.source for other in range(run.parts) if other != part for f in listed.files_of(other)
+    }
+    for source, tally in zip(run.sources, work.tallies, strict=True):
+        if source.name in whole:
+            check_field(run, source, tally)
+    (folder / "samples.json").write_bytes(canonical(work.samples.to_json()))
+    return {"sources": [tally.to_json() for tally in work.tallies]}
+
+
+def near_banding(run: CurateRun) -> Banding | None:
+    """The bands of near dedup, or None if the run does without."""
+    dedup = run.curation.dedup
+    return choose_banding(dedup.similarity) if dedup and dedup.similarity < 1 else None
+
+
+def check_field(run: CurateRun, source: Source, tally: Tally) -> None:
+    """Raises PodFailure if no record at all of a source has the fields that are read."""
+    if not tally.read or tally.dropped["missing-field"] < tally.read:
+        return
+    wanted = f"{run.task.input} and {run.task.output}" if run.task else source.text
+    there = ", ".join(tally.fields) or "none"
+    field = "spec.task" if run.task else "spec.sources[].text"
+    raise PodFailure(
+        "FieldMissing",
+        f"source {source.name}: no record has the text field {wanted}; there are: {there}; name "
+        f"one of those in {field}",
+        FailureClass.USER,
+    )
+
+
+def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Iterator[list[Record]]:
+    """Documents in batches of about a quarter of a mebibyte; counts what is read and rejected."""
+    tally = work.tallies[index]
+    batch: list[Record] = []
+    size = 0
+    for record in chain(found, (None,)):
+        if isinstance(record, Record):
+            tally.read += 1
+            batch.append(record)
+            size += len(record.text)
+        elif record is not None:
+            tally.read += 1
+            tally.dropped[record.rule] += 1
+            if record.rule == "missing-field":
+                tally.see(record.fields)
+            work.samples.add(record.rule, record.excerpt)
+        if batch and (size >= _BATCH or record is None):
+            yield batch
+            batch, size = [], 0
+
+
+def _unchanged(source: Source, file: listing.SourceFile) -> Path:
+    """The path of a listed file, after its size and hash were checked."""
+    root = path_of(source.uri)
+    path = root if root.is_file() else root / file.path
+    try:
+        same = path.stat().st_size == file.bytes and hash_file(path) == file.sha256
+    except OSError:
+        same = False
+    if not same:
+        raise PodFailure(
+            "SourceChanged",
+            f"source {source.name}: {file.path} is not as it was listed; leave the files as they "
+            "are while a run reads them, or start a new run with a higher spec.revision",
+            FailureClass.DATA,
+        )
+    return path

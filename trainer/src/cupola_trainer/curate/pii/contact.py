@@ -1,0 +1,126 @@
+"""How to reach a person: email addresses and telephone numbers."""
+
+from __future__ import annotations
+
+from cupola_api.dataset import PiiKind
+from cupola_trainer.curate.patterns import pattern
+from cupola_trainer.curate.pii.finder import Finder, Span, digits, stands_alone
+
+_COUNTRIES = (
+    "ac ad ae af ag ai al am ao ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt "
+    "bw by bz ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg "
+    "er es et eu fi fj fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gt gu gw gy hk hn hr ht "
+    "hu id ie il im in io iq ir is it je jm jo jp ke kg kh ki km kn kp kr kw ky kz la lb lc li lk "
+    "lr ls lt lu lv ly ma mc md me mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne "
+    "nf ng ni nl no np nr nu nz om pa pe pf pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa "
+    "sb sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to "
+    "tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw"
+)
+_GENERIC = (
+    "com org net edu gov mil int info biz name pro coop aero museum jobs mobi travel tel cat asia "
+    "xyz online site tech store cloud email app dev page blog shop club top live life world today "
+    "group team agency studio design media news network digital solutions services systems company "
+    "consulting academy institute university school science health care center community foundation "
+    "ngo global social space website work works zone host link one vip fun art london berlin paris "
+    "nyc tokyo amsterdam swiss bayern koeln hamburg wien"
+)
+_TOP_LEVEL = frozenset(_COUNTRIES.split()) | frozenset(_GENERIC.split())
+"""Top-level domains that people have addresses in: `x@self.weight` is an expression, not one."""
+
+_RESERVED = (b"example.com", b"example.org", b"example.net")
+"""Second-level domains set aside for documentation (RFC 2606); `.example` and the like are no
+top-level domains at all."""
+
+_SERVICES = frozenset((b"git", b"noreply", b"no-reply", b"donotreply"))
+"""Local parts that no person answers to."""
+
+
+def _check_email(text: bytes, start: int, end: int) -> Span | None:
+    local, domain = text[start:end].lower().split(b"@")
+    # A call such as `f(x@w.to(device))` is matrix multiplication.
+    if text[end : end + 1] == b"(" or local in _SERVICES:
+        return None
+    # `ssh://user@host` names an account; a password before the host is a Secret.
+    if _IN_URL.search(text[max(0, start - 128) : start]):
+        return None
+    if domain.rsplit(b".", 1)[1].decode() not in _TOP_LEVEL:
+        return None
+    reserved = any(domain == r or domain.endswith(b"." + r) for r in _RESERVED)
+    return None if reserved else (start, end)
+
+
+def _american(number: bytes) -> bool:
+    """Ten digits that the North American plan can give out, outside 555-01xx (for fiction)."""
+    area, exchange, line = number[:3], number[3:6], number[6:]
+    if len(number) != 10 or area[0] < ord("2") or exchange[0] < ord("2"):
+        return False
+    if area[1:] == b"11" or exchange[1:] == b"11":
+        return False
+    return not (exchange == b"555" and line.startswith(b"01"))
+
+
+def _check_american(text: bytes, start: int, end: int) -> Span | None:
+    number = digits(text[start:end])[-10:]
+    alone = stands_alone(text, start, end, not_before=b".-+/")
+    return (start, end) if alone and _american(number) else None
+
+
+def _check_international(text: bytes, start: int, end: int) -> Span | None:
+    found = text[start + 1 : end]
+    number = digits(found)
+    if start and text[start - 1 : start].isalnum():
+        return None
+    if not stands_alone(text, start + 1, end, not_before=b""):
+        return None
+    if number[:1] == b"1":
+        return (start, end) if _american(number[1:]) else None
+    # Without separators it must be as long as most are: `+4294967296` is arithmetic.
+    least, most = (8, 15) if len(found) > len(number) else (11, 13)
+    return (start, end) if least <= len(number) <= most else None
+
+
+def _check_named(text: bytes, start: int, end: int) -> Span | None:
+    number = digits(text[start:end])
+    if _DATE.fullmatch(text[start:end]) or not 7 <= len(number) <= 15:
+        return None
+    if len(number) == 10 and number[3:6] == b"555" and not _american(number):
+        return None
+    return (start, end) if stands_alone(text, start, end, not_before=b"") else None
+
+
+_IN_URL = pattern(rb"://[^\s/@]*$")
+_DATE = pattern(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
+
+FINDERS = (
+    Finder(
+        PiiKind.EMAIL,
+        pattern(
+            rb"[A-Za-z0-9_](?:[A-Za-z0-9._%+\-]{0,62}[A-Za-z0-9_])?"
+            rb"@(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}\b"
+        ),
+        _check_email,
+        hint=b"@",
+    ),
+    Finder(
+        PiiKind.PHONE,
+        pattern(rb"\+[1-9]\d{0,2}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,12}(?:[ .\-]\d{2,8}){0,5}\b"),
+        _check_international,
+        hint=b"+",
+    ),
+    Finder(
+        PiiKind.PHONE,
+        pattern(
+            rb"(?:1[ .\-])?(?:\([2-9]\d{2}\) ?[2-9]\d{2}[ .\-]\d{4}"
+            rb"|[2-9]\d{2}-[2-9]\d{2}-\d{4}|[2-9]\d{2}\.[2-9]\d{2}\.\d{4})\b"
+        ),
+        _check_american,
+    ),
+    Finder(
+        PiiKind.PHONE,
+        pattern(
+            rb"(?i)\b(?:tel|telephone|phone|fax|mobile|cell|whatsapp|telefon|hotline)\b"
+            rb"[^0-9\n+(]{0,16}([+(]{0,2}\d[\d ()./\-]{5,20}\d)\b"
+        ),
+        _check_named,
+    ),
+)

@@ -1,0 +1,47 @@
+"""What finds one form of private data: a pattern in RE2 and a second look at each match."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cupola_api.dataset import PiiKind
+from cupola_trainer.curate.patterns import Pattern
+
+Span = tuple[int, int]
+_INSIDE_A_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
+
+
+class Finder(NamedTuple):
+    """One form of one kind of private data."""
+
+    kind: PiiKind
+    pattern: Pattern
+    """Group 1 is the finding where there is one, else the match."""
+    check: Callable[[bytes, int, int], Span | None]
+    """The text and where the match begins and ends -> what of it is private, or None."""
+    hint: bytes = b""
+    """Text without these bytes holds no match."""
+
+    def find(self, text: bytes) -> list[Span]:
+        """Where the private data lies, in order."""
+        if self.hint not in text:
+            return []
+        group = 1 if self.pattern.groups else 0
+        spans = (self.check(text, *match.span(group)) for match in self.pattern.finditer(text))
+        return [span for span in spans if span]
+
+
+def stands_alone(text: bytes, start: int, end: int, *, not_before: bytes = b".-") -> bool:
+    """Whether a number is not a piece of something longer, such as a word, a version, a decimal."""
+    if start and (text[start - 1] in _INSIDE_A_WORD or text[start - 1] in not_before):
+        return False
+    after = text[end : end + 2]
+    if after and after[0] in _INSIDE_A_WORD:
+        return False
+    return not (len(after) == 2 and after[0] in b".-" and 48 <= after[1] <= 57)
+
+
+def digits(text: bytes) -> bytes:
+    """The decimal digits of a text."""
+    return bytes(byte for byte in text if 48 <= byte <= 57)

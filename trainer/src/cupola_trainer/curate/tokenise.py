@@ -1,0 +1,97 @@
+"""Stage `tokenise`: encode one range of the shuffled order, whichever parts its documents are in.
+
+Every document has a key, a hash of its content under the seed. Pod j takes the j-th range of keys,
+in as many equal pieces as there are shards, and sorts each: one after the other the shards are all
+documents in the order of their keys. No process ever holds more than one shard.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from tokenizers import Tokenizer
+
+from cupola_api.run import CurateRun
+from cupola_trainer.curate import rows, tokenizer, work
+from cupola_trainer.curate.progress import Progress
+from cupola_trainer.shards import dtype_for, write_shard
+
+SPLITS = ("train", "validation")
+_KEYS = 1 << 64
+_BATCH = 1 << 20
+
+
+def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
+    """Do the stage for one range into `folder`; returns the facts of its manifest."""
+    done = work.stage_folder(run, "dedup")
+    facts = work.require(done, run).facts
+    encoder = tokenizer.load(done / "tokenizer")
+    progress = Progress(f"tokenise {part}")
+    counts = {split: {"documents": 0, "tokens": 0, "examples": 0} for split in SPLITS}
+    shards = facts["shardsOfPart"]
+    for shard in range(part * shards, (part + 1) * shards):
+        low, high = (edge * _KEYS // (run.parts * shards) for edge in (shard, shard + 1))
+        found = _documents(run, done, low, high)
+        for split in SPLITS:
+            chosen = found.filter(pl.col("held") == (split == "validation"))
+            encoded = _encode(encoder, chosen["text"], progress)
+            write_shard(folder / split, shard, encoded, facts["vocabulary"])
+            counts[split]["documents"] += len(encoded)
+            counts[split]["tokens"] += sum(map(len, encoded))
+            if run.task:
+                counts[split]["examples"] += chosen.height
+                _append_pairs(folder / "pairs" / f"{split}.jsonl", chosen)
+    progress.say()
+    return counts
+
+
+def _documents(run: CurateRun, done: Path, low: int, high: int) -> pl.DataFrame:
+    """The documents that stay, with `low <= key < high`, in shuffled order."""
+    parts = []
+    for part in range(run.parts):
+        keep = pl.read_parquet(done / f"keep-{part:05d}.parquet").filter(
+            pl.col("key").is_between(pl.lit(low, pl.UInt64), pl.lit(high - 1, pl.UInt64))
+        )
+        if not keep.height:
+            continue
+        folder = work.stage_folder(run, "clean", part)
+        work.require(folder, run, check=False)  # dedup hashed it
+        found = rows.between(folder, low, high).join(
+            keep.select("position", "held"), on="position", how="inner"
+        )
+        parts.append(found.with_columns(part=pl.lit(part, pl.UInt32)))
+    if not parts:
+        empty = {**rows.SCHEMA, "held": pl.Boolean, "part": pl.UInt32}
+        return pl.DataFrame(schema=empty)
+    # Content decides the order; place only between copies of the same content.
+    return pl.concat(parts).sort("key", "high", "low", "part", "position")
+
+
+def _encode(encoder: Tokenizer, texts: pl.Series, progress: Progress) -> list[array[int]]:
+    """Token ids of each document, closed by the end token."""
+    code = "H" if dtype_for(encoder.get_vocab_size()).itemsize == 2 else "I"
+    end = array(code, [tokenizer.end_id(encoder)])
+    encoded = []
+    batch: list[str] = []
+    size = 0
+    for i, text in enumerate(texts, start=1):
+        batch.append(text)
+        size += len(text)
+        if size >= _BATCH or i == len(texts):
+            encodings = encoder.encode_batch_fast(batch, add_special_tokens=False)
+            encoded += [array(code, encoding.ids) + end for encoding in encodings]
+            progress.add(len(batch), size)
+            batch, size = [], 0
+    return encoded
+
+
+def _append_pairs(path: Path, documents: pl.DataFrame) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        for prompt, answer in documents.select("input", "output").iter_rows():
+            pair = {"input": prompt, "output": answer}
+            file.write(json.dumps(pair, ensure_ascii=False, sort_keys=True) + "\n")

@@ -1,0 +1,115 @@
+"""The tokenizer of a Dataset: byte-level BPE, trained on its text or taken from another Dataset.
+
+Byte-pair encoding on words of bytes (Sennrich et al. 2016, arXiv 1508.07909; Radford et al. 2019).
+Words are cut as GPT-4 cuts them, with two changes for code: a line end keeps the indentation after
+it, so that a block's depth is one token, and no English contractions, which cut quoted names.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from cupola_api.artifact import hash_file
+from cupola_api.outcome import FailureClass
+from cupola_api.run import Input
+from cupola_trainer.pairs import CHAT_TEMPLATE
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS
+from cupola_trainer.storage import open_input
+
+FILE = "tokenizer.json"
+_CONFIG = "tokenizer_config.json"
+_SPECIAL = "special_tokens_map.json"
+
+_KINDS_OF_WORDS = (
+    r"[^\r\n\p{L}\p{M}\p{N}]?[\p{L}\p{M}]+",  # a word with the space or mark before it
+    r"\p{N}{1,3}",  # digits in threes at most
+    r" ?[^\s\p{L}\p{M}\p{N}]+",  # punctuation
+    r"\s*[\r\n]+[ \t]*",  # line ends and the indentation after them
+    r"\s+(?!\S)",  # spaces, but for the one that belongs to what follows
+    r"\s+",
+)
+WORDS = "|".join(_KINDS_OF_WORDS)
+"""What a text is cut into before pairs of bytes are merged; no token crosses a cut."""
+
+
+def train(texts: Iterator[list[str]], vocab_size: int) -> Tokenizer:
+    """Train on texts; the same texts in the same order give the same tokenizer.
+
+    Little text can give fewer entries than `vocab_size`, never more.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write the folder that `transformers.AutoTokenizer.from_pretrained` reads."""
+    folder.mkdir()
+    tokenizer.save(str(folder / FILE))
+    special = {"eos_token": END_TOKEN, "pad_token": PAD_TOKEN}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
+        **special,
+    }
+    for name, value in ((_CONFIG, config), (_SPECIAL, special)):
+        (folder / name).write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def copy(source: Input, folder: Path) -> None:
+    """Take the tokenizer of another Dataset, file by file. Raises PodFailure if it has none."""
+    theirs = open_input(source) / "tokenizer"
+    if not (theirs / FILE).is_file():
+        raise PodFailure(
+            "TokenizerMissing",
+            f"{source.kind} {source.name} holds no tokenizer; name a finished Dataset in "
+            "spec.tokenizer.dataset",
+            FailureClass.USER,
+        )
+    folder.mkdir()
+    for name in (FILE, _CONFIG, _SPECIAL):
+        shutil.copyfile(theirs / name, folder / name)
+
+
+def load(folder: Path) -> Tokenizer:
+    """A tokenizer that takes all text as text: a document cannot spell the end token."""
+    tokenizer = Tokenizer.from_file(str(folder / FILE))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def end_id(tokenizer: Tokenizer) -> int:
+    """The id of the end token. Raises PodFailure if the tokenizer has none."""
+    found = tokenizer.token_to_id(END_TOKEN)
+    if found is None:
+        raise PodFailure(
+            "TokenizerInvalid",
+            f"the tokenizer has no token {END_TOKEN}; take that of a Dataset made by Cupola",
+            FailureClass.USER,
+        )
+    return found
+
+
+def digest(folder: Path) -> str:
+    """Identity of a tokenizer: equal for two that give the same ids."""
+    return f"sha256:{hash_file(folder / FILE)}"

@@ -1,0 +1,136 @@
+"""The ranks of a training: how they meet, agree and fail together.
+
+Control values travel as JSON bytes or as float64 over gloo, whatever the tensors travel over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import deepspeed
+import torch
+import torch.distributed as dist
+
+from cupola_api.outcome import FailureClass
+from cupola_api.run import World
+from cupola_trainer.pod import PodFailure
+
+Result = TypeVar("Result")
+
+TIMEOUT = timedelta(minutes=30)
+"""Longest wait for another rank: rank 0 may hash a whole Dataset or checkpoint meanwhile."""
+
+
+class Ranks:
+    """One rank among the others. Every method that communicates must be called by all ranks."""
+
+    def __init__(self, rank: int, size: int, device: torch.device) -> None:
+        self.rank = rank
+        self.size = size
+        self.device = device
+        cpu = device.type == "cpu"
+        self._control = dist.group.WORLD if cpu else dist.new_group(backend="gloo", timeout=TIMEOUT)
+
+    @property
+    def main(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    def total(self, values: list[float]) -> list[float]:
+        """The sum over all ranks of each value, the same on every rank."""
+        tensor = torch.tensor(values, dtype=torch.float64)
+        dist.all_reduce(tensor, group=self._control)
+        result: list[float] = tensor.tolist()
+        return result
+
+    def gather(self, value: Any) -> list[Any]:
+        """The JSON value of every rank, in their order."""
+        data = json.dumps(value).encode()
+        longest = torch.tensor(len(data))
+        dist.all_reduce(longest, dist.ReduceOp.MAX, group=self._control)
+        mine = torch.frombuffer(bytearray(data.ljust(int(longest))), dtype=torch.uint8)
+        others = [torch.empty_like(mine) for _ in range(self.size)]
+        dist.all_gather(others, mine, group=self._control)
+        return [json.loads(tensor.numpy().tobytes()) for tensor in others]
+
+    def on_main(self, work: Callable[[], Result]) -> Result:
+        """Do work in rank 0; every rank returns its JSON value, or raises its PodFailure."""
+        answer: dict[str, Any] = {}
+        if self.main:
+            try:
+                answer = {"value": work()}
+            except PodFailure as failure:
+                answer = {"failure": [failure.reason, failure.message, failure.failure.value]}
+        answer = self.gather(answer)[0]
+        if "failure" in answer:
+            reason, message, kind = answer["failure"]
+            raise PodFailure(reason, message, FailureClass(kind))
+        result: Result = answer["value"]
+        return result
+
+
+@contextmanager
+def ranks_of(world: World) -> Iterator[Ranks]:
+    """Meet the other ranks, as torchrun's environment says; without it this is the only rank.
+
+    Raises PodFailure if their number is not the run's.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size != world.size:
+        raise PodFailure(
+            "WorldMismatch",
+            f"{size} ranks were started, but the run is planned for {world.size}; start it with "
+            f"torchrun, --nnodes {world.nodes} --nproc-per-node {world.gpus_per_node}",
+            FailureClass.INFRASTRUCTURE,
+        )
+    gpu = world.device == "Gpu"
+    rank, local = (int(os.environ.get(name, "0")) for name in ("RANK", "LOCAL_RANK"))
+    device = torch.device("cuda", local) if gpu else torch.device("cpu")
+    if gpu:
+        torch.cuda.set_device(device)
+    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
+    # DeepSpeed would compile an operator for CPU ranks that share memory, for 41 s; gloo gives the
+    # same sums on one node as over many.
+    vars(deepspeed.ops)["__compatible_ops__"] = {}
+    deepspeed.utils.logger.setLevel("WARNING")
+    lost = False
+    try:
+        dist.init_process_group(
+            "nccl" if gpu else "gloo",
+            init_method="env://" if "RANK" in os.environ else "tcp://127.0.0.1:0",
+            rank=rank,
+            world_size=size,
+            timeout=TIMEOUT,
+        )
+        deepspeed.init_distributed()
+        yield Ranks(rank, size, device)
+    except RuntimeError as error:
+        lost = True
+        raise failure_of(error) or error from error
+    finally:
+        if not lost:  # a farewell could wait for ranks that are gone
+            deepspeed.comm.destroy_process_group()
+
+
+def failure_of(error: RuntimeError) -> PodFailure | None:
+    """What a RuntimeError of torch means for the run, where it is known."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
+        return PodFailure(
+            "OutOfMemory",
+            "a rank ran out of memory; use more devices or a higher spec.parallelism.zeroStage, or "
+            "set spec.parallelism.activationCheckpointing",
+            FailureClass.OUT_OF_MEMORY,
+        )
+    if isinstance(error, dist.DistError) or "gloo" in text or "NCCL" in text:
+        return PodFailure(
+            "RankLost",
+            f"another rank ended or cannot be reached: {text.splitlines()[0][:200]}",
+            FailureClass.INFRASTRUCTURE,
+        )
+    return None

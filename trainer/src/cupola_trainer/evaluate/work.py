@@ -1,0 +1,127 @@
+"""The pod of an Evaluation: check and load everything, measure each model, seal the scores.
+
+Inputs are checked before anything is measured, so that what is wrong is said in the first seconds.
+The models are in memory one after the other. The artifact holds `scores.json` and, of every task,
+some of what was measured in `samples.jsonl`. A pod that dies leaves nothing: the next attempt
+measures again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from cupola_api import metrics
+from cupola_api.artifact import canonical, seal, write_atomic
+from cupola_api.common import Artifact
+from cupola_api.evaluation import Score
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.run import EvaluateRun, Input
+from cupola_trainer import generate
+from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, fit, lines, scores
+from cupola_trainer.evaluate.tasks import Prepared, Report, prepare
+from cupola_trainer.meter import Meter
+from cupola_trainer.pod import PodFailure, attempt
+from cupola_trainer.storage import finished, open_input, path_of
+
+
+def main(run: EvaluateRun, options: argparse.Namespace) -> Outcome:
+    """Measure what `run` says; see the module. Raises PodFailure."""
+    folder = path_of(run.folder)
+    for earlier in sorted(folder.glob("*/artifact")):
+        if artifact := finished(earlier, run.digest):
+            found = json.loads((earlier / "scores.json").read_bytes())["scores"]
+            return _outcome(run, artifact, [Score.model_validate(score) for score in found])
+    place = folder / attempt() / "artifact"
+    torch.set_num_threads(run.threads)
+    sources = [run.model, *([run.compare_to] if run.compare_to else [])]
+    models = [open_input(source) for source in sources]
+    with tempfile.TemporaryDirectory() as cache, Meter() as meter:
+        tasks = {t.task.name: prepare(t, run, models, Path(cache)) for t in run.tasks}
+        _can_be_said(run, place, tasks)
+
+        def report(share: float) -> None:
+            meter.set({metrics.PROGRESS: share})
+
+        results = [
+            _measure(source, model, tasks, run.device, partial(_part, report, index, len(models)))
+            for index, (source, model) in enumerate(zip(sources, models, strict=True))
+        ]
+    found = [
+        score
+        for name in tasks
+        for score in scores(name, results[0][name], results[1][name] if run.compare_to else None)
+    ]
+    samples = [
+        {"task": name, "model": source.name, **sample}
+        for source, result in zip(sources, results, strict=True)
+        for name in tasks
+        for sample in result[name].samples[:SAMPLES]
+    ]
+    write_atomic(place / "scores.json", canonical({"scores": [s.to_json() for s in found]}))
+    write_atomic(place / "samples.jsonl", lines(samples))
+    lineage = [*(source.lineage() for source in sources), *(task.data for task in tasks.values())]
+    inputs = list({entry.digest: entry for entry in lineage}.values())
+    return _outcome(run, seal(place, kind="Scores", run=run.digest, inputs=inputs), found)
+
+
+def _measure(
+    source: Input, folder: Path, tasks: dict[str, Prepared], device: str, report: Report
+) -> dict[str, Result]:
+    """All tasks of one model."""
+    try:
+        subject = Subject(*generate.load(folder, device="cuda" if device == "Gpu" else "cpu"))
+    except (OSError, ValueError) as error:
+        raise PodFailure(
+            "ModelUnreadable",
+            f"the model of {source.kind} {source.name} cannot be loaded: {error}"[:400],
+            FailureClass.DATA,
+        ) from error
+    found = {}
+    for index, (name, task) in enumerate(tasks.items()):
+        found[name] = task.measure(subject, partial(_part, report, index, len(tasks)))
+        for measured in found[name].measured:
+            if not math.isfinite(measured.value):
+                raise PodFailure(
+                    "ScoreNotFinite",
+                    f"{source.kind} {source.name} has {measured.metric} {measured.value} on task "
+                    f"{name}: its weights are not finite; train it again at a lower learning rate",
+                    FailureClass.USER,
+                )
+            print(f"{source.name} {name} {measured.metric} {measured.value:.6g}", flush=True)
+        report((index + 1) / len(tasks))
+    return found
+
+
+def _part(report: Report, index: int, count: int, share: float) -> None:
+    """Report `share` of part `index` of `count` equal parts."""
+    report((index + share) / count)
+
+
+def _can_be_said(run: EvaluateRun, place: Path, tasks: dict[str, Prepared]) -> None:
+    """Refuse, before anything is measured, more scores than a termination message can hold."""
+    longest = -1.23456e-10
+    found = []
+    for name, task in tasks.items():
+        result = Result([Measured(m, longest, 10**5, longest, longest) for m in task.metrics], [])
+        found += scores(name, result, result if run.compare_to else None)
+    artifact = Artifact(uri=place.as_uri(), digest=f"sha256:{'0' * 64}", bytes=10**9)
+    _outcome(run, artifact, found)
+
+
+def _outcome(run: EvaluateRun, artifact: Artifact, found: list[Score]) -> Outcome:
+    beside = f" beside {run.compare_to.name}" if run.compare_to else ""
+    return fit(
+        Outcome(
+            outcome=OutcomeKind.SUCCEEDED,
+            message=f"measured {run.model.name}{beside} on {len(run.tasks)} tasks",
+            artifact=artifact,
+            scores=found,
+        )
+    )

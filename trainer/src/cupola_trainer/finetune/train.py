@@ -1,0 +1,86 @@
+"""One training with TRL: from examples to the trained tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, PrinterCallback
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+from trl import SFTConfig, SFTTrainer
+
+from cupola_api.outcome import FailureClass
+from cupola_api.run import FineTuneRun
+from cupola_trainer.distributed import Ranks
+from cupola_trainer.finetune import settings
+from cupola_trainer.finetune.examples import table
+from cupola_trainer.finetune.watch import Watch
+from cupola_trainer.likelihood import Scored
+from cupola_trainer.pod import PodFailure
+
+Tensors = dict[str, torch.Tensor]
+
+
+def train(
+    run: FineTuneRun,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: list[Scored],
+    ranks: Ranks,
+    watch: Watch,
+    output: Path,
+) -> Tensors:
+    """Train `model` on `examples`; returns the trained tensors by name, complete on rank 0.
+
+    With LoRA those are the adapter's, by the names that PEFT gives them. The model is used up: it
+    may be sharded or wrapped afterwards. Raises PodFailure for LoRA targets that it does not have.
+    """
+    if settings.deepspeed(run):
+        _meet(ranks)
+    lora = settings.lora(run)
+    try:
+        trainer = SFTTrainer(
+            model=model,
+            args=SFTConfig(**settings.arguments(run, len(examples), output)),
+            train_dataset=table(examples),
+            processing_class=tokenizer,
+            callbacks=[watch],
+            peft_config=LoraConfig(**lora) if lora else None,
+        )
+    except ValueError as error:
+        if lora and "target" in str(error).lower():
+            raise PodFailure(
+                "LoraTargetUnknown", _unknown_targets(model, run), FailureClass.USER
+            ) from error
+        raise
+    trainer.remove_callback(PrinterCallback)
+    try:
+        trainer.train()
+        state: Tensors = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
+    finally:
+        unset_hf_deepspeed_config()  # a model that is loaded later is not to be sharded
+    return {name: tensor for name, tensor in state.items() if not lora or "lora_" in name}
+
+
+def _meet(ranks: Ranks) -> None:
+    """Let DeepSpeed use the group that the ranks have met in."""
+    import deepspeed  # noqa: PLC0415  seconds to import, and not always needed
+
+    deepspeed.utils.logger.setLevel("WARNING")
+    cpu = ranks.device.type == "cpu"
+    if cpu:
+        # It would compile an operator for ranks that share memory, for 41 s, to the same sums.
+        vars(deepspeed.ops)["__compatible_ops__"] = {}
+    deepspeed.init_distributed(dist_backend="gloo" if cpu else "nccl")
+
+
+def _unknown_targets(model: PreTrainedModel, run: FineTuneRun) -> str:
+    layers: Any = model.named_modules()
+    known = {name.rsplit(".", 1)[-1] for name, m in layers if isinstance(m, torch.nn.Linear)}
+    given = run.tuning.lora.targets if run.tuning.lora else []
+    return (
+        f"spec.tuning.lora.targets {', '.join(given)} cannot be adapted; choose from "
+        f"{', '.join(sorted(known - {'lm_head'}))}"
+    )

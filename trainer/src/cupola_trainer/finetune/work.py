@@ -1,0 +1,175 @@
+"""The pod of a FineTune: supervised tuning on prompts and answers, under torchrun or alone.
+
+Writes `history.jsonl` and `artifact/` in the attempt's folder and nowhere else. There are no
+checkpoints: fine-tuning is short beside pretraining, and TRL's are pickles. An attempt that fails
+or is stopped starts over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cupola_api.artifact import read_manifest, seal
+from cupola_api.common import Artifact
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.run import FineTuneRun
+from cupola_api.training import ModelSummary
+from cupola_trainer.distributed import Ranks, ranks_of
+from cupola_trainer.finetune.settings import accumulation, steps
+from cupola_trainer.meter import Meter
+from cupola_trainer.pairs import read_pairs
+from cupola_trainer.pod import PodFailure, attempt
+from cupola_trainer.storage import finished, open_input, path_of
+
+VALIDATION_PAIRS = 2000
+"""Held-out answers that the loss at the end is measured on, at most."""
+
+
+def main(run: FineTuneRun, options: argparse.Namespace) -> Outcome:
+    """Tune what `run` says; see the module. Raises PodFailure."""
+    torch.set_num_threads(run.world.threads)
+    with ranks_of(run.world) as ranks:
+        done = ranks.on_main(lambda: _finished(run))
+        if done:
+            return _succeeded(
+                Artifact.model_validate(done[0]), ModelSummary.model_validate(done[1])
+            )
+        accumulation(run)
+        tokenizer_digest = ranks.on_main(lambda: _check(run))
+        return _tune(run, ranks, tokenizer_digest)
+
+
+def _finished(run: FineTuneRun) -> list[Any] | None:
+    """Artifact and summary of an earlier attempt that made it to the end."""
+    for earlier in sorted(path_of(run.folder).glob("*/artifact")):
+        if artifact := finished(earlier, run.digest):
+            return [artifact.to_json(), read_manifest(earlier)[0].facts]
+    return None
+
+
+def _check(run: FineTuneRun) -> str | None:
+    """Check every file of base and dataset, and that they fit; returns their tokenizer's digest."""
+    base = read_manifest(open_input(run.base))[0].facts.get("tokenizerDigest")
+    dataset = open_input(run.dataset)
+    if not (dataset / "pairs").is_dir():
+        raise PodFailure(
+            "DatasetHasNoTask",
+            f"Dataset {run.dataset.name} has no prompts and answers; write spec.task in it, with a "
+            "new spec.revision",
+            FailureClass.USER,
+        )
+    if read_manifest(dataset)[0].facts.get("tokenizerDigest") != base:
+        raise PodFailure(
+            "TokenizerMismatch",
+            f"Dataset {run.dataset.name} has another tokenizer than {run.base.kind} "
+            f"{run.base.name}; set spec.tokenizer.dataset in it to a Dataset that the base was "
+            "trained on, with a new spec.revision",
+            FailureClass.USER,
+        )
+    return base
+
+
+def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outcome:
+    # Seconds to import, which a run that is finished or cannot start need not wait for.
+    from cupola_trainer.finetune import artifact as models  # noqa: PLC0415
+    from cupola_trainer.finetune import examples, watch  # noqa: PLC0415
+    from cupola_trainer.finetune.train import train  # noqa: PLC0415
+
+    base, dataset = path_of(run.base.uri), path_of(run.dataset.uri)
+    place = path_of(run.folder) / attempt() / "artifact"
+    model, tokenizer = models.load_base(base, run)
+    pairs = read_pairs(dataset, "train")
+    kept, too_long = examples.encode(pairs, tokenizer, run.max_length)
+    if not kept:
+        raise PodFailure(
+            "NothingToTrainOn",
+            f"Dataset {run.dataset.name} has no example of at most {run.max_length} tokens "
+            f"({too_long} are longer); set a larger spec.maxLength, or a base with more context",
+            FailureClass.USER,
+        )
+    if ranks.main:
+        print(f"{len(kept)} examples, {too_long} too long and left out", flush=True)
+    with Meter() as meter:
+        watcher = watch.Watch(ranks, meter, place.parent / "history.jsonl")
+
+        def stop(*_: object) -> None:
+            watcher.stop = True
+
+        before = signal.signal(signal.SIGTERM, stop)
+        try:
+            trained = train(run, model, tokenizer, kept, ranks, watcher, place.parent)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    if watcher.stopped:
+        return Outcome(
+            outcome=OutcomeKind.STOPPED,
+            reason="Terminated",
+            message=f"stopped after step {watcher.step}; the next attempt starts over",
+            step=watcher.step,
+        )
+    figures = ModelSummary(
+        parameters=1,  # counted when it is saved
+        tokens=watcher.tokens,
+        steps=steps(run, len(kept)),
+        train_loss=rounded(watcher.loss),
+        tokenizer_digest=tokenizer_digest,
+    )
+    artifact, facts = ranks.on_main(lambda: _publish(run, place, trained, figures))
+    return _succeeded(Artifact.model_validate(artifact), ModelSummary.model_validate(facts))
+
+
+def _publish(
+    run: FineTuneRun, place: Path, trained: dict[str, torch.Tensor], figures: ModelSummary
+) -> list[Any]:
+    """Save the model, measure what was saved, seal it; returns artifact and summary as JSON."""
+    from cupola_trainer import generate, likelihood  # noqa: PLC0415
+    from cupola_trainer.finetune import artifact as models  # noqa: PLC0415
+
+    shutil.rmtree(place, ignore_errors=True)  # of a run by hand
+    parameters, changed = models.save(place, path_of(run.base.uri), run, trained)
+    torch.set_num_threads(run.world.threads * run.world.gpus_per_node)  # the other ranks wait
+    model, tokenizer = generate.load(place)
+    pairs = islice(read_pairs(path_of(run.dataset.uri), "validation"), VALIDATION_PAIRS)
+    held_out = [likelihood.answer(tokenizer, *pair) for pair in pairs]
+    loss = entropy = None
+    if held_out:
+        loss = sum(likelihood.losses(model, held_out)) / sum(s.scored for s in held_out)
+        entropy = likelihood.unigram_entropy(held_out)
+    summary = figures.model_copy(
+        update={
+            "parameters": parameters,
+            "trainable_parameters": changed if changed != parameters else None,
+            "validation_loss": rounded(loss),
+            "unigram_entropy": rounded(entropy),
+        }
+    )
+    sealed = seal(
+        place,
+        kind="Model",
+        run=run.digest,
+        inputs=[run.base.lineage(), run.dataset.lineage()],
+        facts=summary.to_json(),
+    )
+    return [sealed.to_json(), summary.to_json()]
+
+
+def _succeeded(artifact: Artifact, model: ModelSummary) -> Outcome:
+    return Outcome(
+        outcome=OutcomeKind.SUCCEEDED,
+        message=f"tuned in {model.steps} steps on {model.tokens} tokens",
+        step=model.steps,
+        artifact=artifact,
+        model=model,
+    )
+
+
+def rounded(value: float | None) -> float | None:
+    """Six significant digits."""
+    return None if value is None else float(f"{value:.6g}")

@@ -1,0 +1,164 @@
+"""The work of a PretrainRun from its inputs to its artifact."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils.logging import disable_progress_bar
+
+from cupola_api.artifact import read_manifest
+from cupola_api.common import Artifact
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.run import PretrainRun
+from cupola_api.training import ModelSummary, Precision
+from cupola_trainer import checkpoint, pod, storage
+from cupola_trainer.checkpoint.choose import natural
+from cupola_trainer.distributed import Ranks, ranks_of
+from cupola_trainer.export import export
+from cupola_trainer.model import build, choose_attention
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.pretrain import data
+from cupola_trainer.pretrain import engine as deep
+from cupola_trainer.pretrain.loop import Loop, Termination
+from cupola_trainer.pretrain.report import Report
+from cupola_trainer.pretrain.validate import validation_loss
+
+ARTIFACT = "artifact"
+"""Folder of an attempt that holds the model."""
+
+
+def pretrain(run: PretrainRun) -> Outcome:
+    """Train the model of a run, from its newest checkpoint if there is one. Raises PodFailure.
+
+    The attempt writes in its own folder only; checkpoints and artifacts of all attempts are read.
+    """
+    disable_progress_bar()
+    warnings.filterwarnings(
+        "ignore", "`torch.distributed.*is deprecated", FutureWarning
+    )  # DeepSpeed
+    torch.set_num_threads(run.world.threads)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    deep.accumulation(run)
+    folder = storage.path_of(run.folder)
+    with Termination() as termination, ranks_of(run.world) as ranks:
+        if done := ranks.on_main(lambda: _finished(folder, run)):
+            return _succeeded(Artifact.model_validate(done))
+        ranks.on_main(lambda: data.check(run))
+        datasets = data.open_datasets(run)
+        engine, state = _start(run, ranks, folder)
+        attempt = folder / pod.attempt()
+        with Report(run, attempt, state) if ranks.main else nullcontext() as report:
+            loop = Loop(
+                run,
+                ranks,
+                engine,
+                data=data.TrainingData(run, datasets),
+                attempt=attempt,
+                state=state,
+            )
+            if not loop.train(termination, report):
+                return Outcome(
+                    outcome=OutcomeKind.STOPPED,
+                    reason="Terminated",
+                    message=f"stopped as asked after step {loop.step} of {run.steps}, state saved",
+                    step=loop.step,
+                )
+            summary = _measure(run, ranks, loop, datasets)
+            weights = deep.full_weights(engine, ranks)
+            done = ranks.on_main(lambda: _export(run, attempt, datasets[0], weights, summary))
+            return _succeeded(Artifact.model_validate(done))
+
+
+def _start(
+    run: PretrainRun, ranks: Ranks, folder: Path
+) -> tuple[deep.Engine, checkpoint.State | None]:
+    """The engine in the state of the newest checkpoint, or of a new model."""
+    path = ranks.on_main(lambda: _newest(folder, run))
+    model = build(run.shape, run.hyperparameters.seed)
+    bf16 = run.hyperparameters.precision is Precision.BF16
+    choose_attention(model, cpu=ranks.device.type == "cpu", bf16=bf16)
+    if run.activation_checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    if path is None:
+        return deep.start(model, run), None
+    try:
+        saved = checkpoint.Checkpoint(folder / path)
+        deep.load_weights(model, saved)
+        engine = deep.start(model, run)
+        deep.restore(engine, saved)
+    except checkpoint.CheckpointInvalid as error:
+        raise PodFailure(
+            "CheckpointInvalid", f"{error}; delete that folder", FailureClass.INFRASTRUCTURE
+        ) from error
+    return engine, saved.state
+
+
+def _newest(folder: Path, run: PretrainRun) -> str | None:
+    """The newest checkpoint that verifies, relative to the run's folder; says what it passes over."""
+    path, passed_over = checkpoint.newest(folder, run.digest)
+    for warning in passed_over:
+        print(f"warning: {warning}", flush=True)
+    if path is None:
+        return None
+    relative = path.relative_to(folder).as_posix()
+    print(f"going on from {relative}", flush=True)
+    return relative
+
+
+def _measure(
+    run: PretrainRun, ranks: Ranks, loop: Loop, datasets: list[data.Dataset]
+) -> ModelSummary:
+    held_out = data.ValidationData(run.shape.context, datasets)
+    loss = validation_loss(loop.engine, held_out, ranks, micro_batch=run.micro_batch)
+    return ModelSummary(
+        parameters=sum(math.prod(shape) for shape in deep.shapes(loop.engine).values()),
+        tokens=run.steps * run.sequences_per_step * run.shape.context,
+        steps=run.steps,
+        train_loss=statistics.fmean(loop.losses),
+        validation_loss=loss,
+        unigram_entropy=held_out.unigram_entropy(),
+        tokenizer_digest=datasets[0].tokenizer,
+    )
+
+
+def _export(
+    run: PretrainRun,
+    attempt: Path,
+    dataset: data.Dataset,
+    weights: dict[str, torch.Tensor],
+    summary: ModelSummary,
+) -> dict[str, Any]:
+    artifact = export(
+        attempt / ARTIFACT,
+        weights=weights,
+        shape=run.shape,
+        tokenizer=dataset.folder / "tokenizer",
+        run=run.digest,
+        inputs=[source.lineage() for source in run.datasets],
+        summary=summary,
+    )
+    return artifact.to_json()
+
+
+def _succeeded(artifact: Artifact) -> Outcome:
+    """The outcome of a finished run, its figures read from the artifact's manifest."""
+    facts = read_manifest(storage.path_of(artifact.uri))[0].facts
+    summary = ModelSummary.model_validate(facts)
+    return Outcome(
+        outcome=OutcomeKind.SUCCEEDED, step=summary.steps, artifact=artifact, model=summary
+    )
+
+
+def _finished(folder: Path, run: PretrainRun) -> dict[str, Any] | None:
+    """The artifact of any attempt of the run, as JSON; that of the first if there are more."""
+    for path in sorted(folder.glob(f"*/{ARTIFACT}"), key=lambda path: natural(path.parent.name)):
+        if artifact := storage.finished(path, run.digest):
+            return artifact.to_json()
+    return None
