@@ -25,7 +25,7 @@ demo: setup ## four resources, from raw text to a measured model, on this machin
 
 .PHONY: test
 test: lint types contracts crds-check ## everything that CI checks
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(BIN)/pytest -n auto --dist loadgroup
 
 .PHONY: lint
 lint: setup ## style and common mistakes

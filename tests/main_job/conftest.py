@@ -1,0 +1,146 @@
+"""The main job in small: the quickstart's files on a slice of its data, a tiny model and few steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cupola_api.quantities import people
+
+ROOT = Path(__file__).parents[2]
+CUPOLA = Path(sys.executable).with_name("cupola")
+QUICKSTART = ROOT / "manifests/examples/quickstart"
+DATA = ROOT / "manifests/examples/quickstart-data"
+
+
+@dataclass
+class Job:
+    """A work directory with data in its store, and the commands that a person would type."""
+
+    workdir: Path
+    files: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(CUPOLA), *arguments]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command("run", "-f", str(self.files), "--workdir", str(self.workdir), *arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.workdir.parent,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=280)
+        return process.returncode, output
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        done = subprocess.run(
+            self.command("get", f"{kind}/{name}", "--workdir", str(self.workdir), "-o", "json"),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
+        return items[0]
+
+    def artifact(self, kind: str, name: str) -> Path:
+        uri = self.get(kind, name)["status"]["artifact"]["uri"]
+        assert uri.startswith("file://")
+        return Path(uri.removeprefix("file://"))
+
+    def processes(self) -> list[int]:
+        """Processes that work for this work directory, the caller's own left out."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if os.fsencode(self.workdir) in told:
+                    found.append(int(entry.name))
+        return found
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the quickstart's data, cut to a size for tests."""
+    store = tmp_path_factory.mktemp("data")
+    for script in ("python_functions.py", "mmlu_dev.py"):
+        subprocess.run(
+            [sys.executable, DATA / script, "--store", store],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+    for number, path in enumerate(sorted((store / "python-functions").glob("*.jsonl"))):
+        if number < 2:
+            path.write_text("".join(path.read_text().splitlines(keepends=True)[:400]))
+        else:
+            path.unlink()
+    return store
+
+
+def _resources(steps: int) -> list[dict[str, Any]]:
+    dataset, pretrain, finetune, evaluation = (
+        yaml.safe_load(path.read_text()) for path in sorted(QUICKSTART.glob("*.yaml"))
+    )
+    dataset["spec"]["tokenizer"]["train"]["vocabSize"] = 1024
+    batch = 8 * 64
+    pretrain["spec"] |= {
+        "model": {"shape": {"layers": 2, "hidden": 64, "heads": 2}, "context": 64},
+        "tokens": people(steps * batch),
+        "batch": str(batch),
+        "checkpoint": {"every": "1s", "keep": 2},
+    }
+    finetune["spec"] |= {
+        "epochs": 0.2,
+        "tuning": {"lora": {"rank": 4}},
+        "schedule": {"learningRate": 0.002},
+    }
+    evaluation["spec"]["tasks"][1]["pythonFunction"] |= {"limit": 4, "maxNewTokens": 24}
+    evaluation["spec"]["tasks"][2]["harness"] |= {"limit": 16}
+    return [dataset, pretrain, finetune, evaluation]
+
+
+def _make_job(root: Path, data: Path, values: list[dict[str, Any]]) -> Job:
+    job = Job(root / "work", root / "files")
+    (job.workdir / "store").mkdir(parents=True)
+    subprocess.run(["cp", "-r", f"{data}/.", job.workdir / "store"], check=True)
+    job.files.mkdir()
+    for number, value in enumerate(values):
+        (job.files / f"{number}.yaml").write_text(yaml.safe_dump(value))
+    return job
+
+
+@pytest.fixture(scope="session")
+def make_job(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Callable[..., Job]:
+    """Makes a job of the first `kinds` kinds of the quickstart, trained for 700 short steps."""
+
+    def make(kinds: int = 4) -> Job:
+        return _make_job(tmp_path_factory.mktemp("job"), data, _resources(700)[:kinds])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(make_job: Callable[..., Job]) -> Job:
+    """The whole chain, run once without disturbance."""
+    job = make_job()
+    code, output = job.run()
+    assert code == 0, output
+    return job
