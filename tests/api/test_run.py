@@ -39,3 +39,24 @@ def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
     path.write_text("kind: Nothing\n")
     with pytest.raises(ValidationError):
         run.load(path)
+
+
+def test_the_digest_does_not_depend_on_the_store() -> None:
+    def curate(store: str) -> run.CurateRun:
+        return run.CurateRun.model_validate(
+            {
+                "namespace": "default",
+                "name": "d",
+                "output": f"{store}/default/dataset/d",
+                "sources": [{"name": "a", "uri": f"{store}/a", "format": "Jsonl"}],
+                "listing": f"{store}/listings/1.json",
+                "listingDigest": "sha256:" + "1" * 64,
+                "parts": 1,
+                "curation": {},
+                "vocabSize": 512,
+                "validation": 0.1,
+                "seed": 0,
+            }
+        )
+
+    assert curate("file:///one").digest == curate("file:///two").digest

@@ -240,7 +240,8 @@ def test_digests_hold_together_and_a_change_shows(workdir: Path) -> None:
 
 def test_configuration_is_shown_as_written_and_as_resolved(shown: Page) -> None:
     said = shown.said
-    assert "base: pretrainJob: python-base dataset: python-functions" in said
+    assert "base: pretrainJob: python-base dataset: python-functions The resolved run" in said
+    assert "quality: rules: Code pii: {} dedup: {} tokenizer: train: vocabSize: 4096" in said
     assert "checkpointSeconds: 30" in said
 
 

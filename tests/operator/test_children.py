@@ -101,6 +101,14 @@ def test_a_node_ended_a_pod_that_it_gave_no_container_status(status: dict[str, A
     assert seen.finished is None
 
 
+def test_a_pod_that_its_node_lost_sight_of() -> None:
+    state = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": LATER}
+    seen = pod(phase="Failed", reason="NodeLost", containerStatuses=container(terminated=state))
+    assert seen.estimated
+    assert seen.by_node
+    assert seen.reason == "NodeLost"
+
+
 def test_a_program_that_failed_was_not_ended_by_its_node() -> None:
     state = {"exitCode": 137, "reason": "OOMKilled"}
     seen = pod(phase="Failed", containerStatuses=container(terminated=state))

@@ -32,6 +32,7 @@ def test_ticks_are_round() -> None:
     assert Scale(0, 1, 0, 100).ticks() == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert Scale(3, 488, 0, 100).ticks(5) == [100, 200, 300, 400]
     assert Scale(0, 2.4e-3, 0, 1).ticks() == [0, 0.0005, 0.001, 0.0015, 0.002]
+    assert Scale(0, 10.6, 0, 1).ticks() == [0, 5, 10]
 
 
 def test_a_logarithmic_axis_has_powers() -> None:

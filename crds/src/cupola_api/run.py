@@ -2,7 +2,8 @@
 
 Every default is filled in, every reference is a URI with a digest, so a pod needs nothing else and
 can be run again by hand: `python -m cupola_trainer <verb> run.yaml`. Its digest (of everything but
-`output`) names the run and its output folder.
+where things lie: what they hold is named by digests) names the run and its output folder, so the
+same work has the same digest in any store.
 
 What differs between the attempts of a run comes by environment variable: `ATTEMPT`.
 """
@@ -10,7 +11,7 @@ What differs between the attempts of a run comes by environment variable: `ATTEM
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, TypeAdapter
@@ -60,6 +61,18 @@ class World(Model):
         return self.nodes * self.gpus_per_node
 
 
+_PLACES = {"output", "listing", "uri", "folder"}
+
+
+def _without_places(value: Any) -> Any:
+    """A run's JSON without the fields that only say where something lies."""
+    if isinstance(value, dict):
+        return {k: _without_places(v) for k, v in value.items() if k not in _PLACES}
+    if isinstance(value, list):
+        return [_without_places(item) for item in value]
+    return value
+
+
 class _Run(Model):
     namespace: str
     name: str
@@ -67,10 +80,8 @@ class _Run(Model):
 
     @property
     def digest(self) -> str:
-        """Identity of the run: of everything in it but where its output goes."""
-        value = self.to_json()
-        value.pop("output")
-        return digest_of(value)
+        """Identity of the run: of everything in it but where things lie."""
+        return digest_of(_without_places(self.to_json()))
 
     @property
     def folder(self) -> str:
@@ -173,7 +184,7 @@ class ResolvedTask(Model):
 
     task: EvaluationTask
     dataset: Input | None = Field(None, description="Of perplexity and pythonFunction.")
-    data: str | None = Field(None, description="Resolved URI of a harness task's folder.")
+    folder: str | None = Field(None, description="Resolved URI of a harness task's data.")
 
 
 class EvaluateRun(_Run):

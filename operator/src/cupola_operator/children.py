@@ -35,6 +35,9 @@ RUN_FILE = "run.yaml"
 CONTAINERS = ("pytorch", "main")
 """The container that does the work, in a PyTorchJob's pods and in a Job's."""
 
+_UNOBSERVED = "ContainerStatusUnknown"
+"""What a kubelet calls a container whose end it did not see."""
+
 REPLICA_TYPE = "training.kubeflow.org/replica-type"
 REPLICA_INDEX = "training.kubeflow.org/replica-index"
 COMPLETION_INDEX = "batch.kubernetes.io/job-completion-index"
@@ -127,6 +130,8 @@ class Pod:
     terminal: bool = False
     started: datetime | None = None
     finished: datetime | None = None
+    estimated: bool = False
+    """Whether its node did not observe when it ended."""
     last_seen: datetime | None = None
     """When one of its conditions last changed: the last evidence where no end was observed."""
     ip: str | None = None
@@ -192,10 +197,11 @@ class Pod:
                 or (state.get("running") or {}).get("startedAt")
             ),
             finished=time_of(ended.get("finishedAt")) if terminal else None,
+            estimated=ended.get("reason") == _UNOBSERVED,
             last_seen=max((change for change in changes if change), default=None),
             ip=status.get("podIP"),
             exit_code=_exit_code(ended, status) if terminal else None,
-            reason=str(ended.get("reason") or status.get("reason") or ""),
+            reason=str(status.get("reason") or ended.get("reason") or ""),
             waiting="" if terminal else _waiting(state, conditions),
             outcome=outcome.read(ended.get("message")),
             by_node=status.get("reason") in _BY_NODE

@@ -6,6 +6,7 @@ One YAML file, written by the administrator. On a laptop a built-in file serves
 
 from __future__ import annotations
 
+import posixpath
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -84,9 +85,13 @@ class Settings(Model):
         return next((pool for pool in self.pools if pool.name == name), None)
 
     def resolve(self, uri: str) -> str:
-        """The place that a URI of a resource stands for: `store:///x` lies in the store."""
+        """The place that a URI of a resource stands for.
+
+        `store:///x` lies in the store; `..` does not lead out of it, as in the root of a disk.
+        """
         if uri.startswith("store:///"):
-            return f"{self.store.rstrip('/')}/{uri.removeprefix('store:///').strip('/')}"
+            inside = posixpath.normpath("/" + uri.removeprefix("store:///").lstrip("/"))
+            return self.store.rstrip("/") + inside.rstrip("/")
         return uri
 
 

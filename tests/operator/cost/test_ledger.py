@@ -122,9 +122,26 @@ def test_an_end_that_was_not_seen_is_the_last_evidence(placement: Placement) -> 
     pods = [pod(0, terminal=True, code=1, last_seen=at(40))]
     charged = ledger.charge(attempt(outcome="Lost"), pods, now=at(900), placement=placement)
     assert (charged.gpu_seconds, charged.estimated) == ("80", True)
+    believed = [pod(0, 30, code=137, estimated=True)]
+    charged = ledger.charge(attempt(outcome="Lost"), believed, now=at(900), placement=placement)
+    assert (charged.gpu_seconds, charged.estimated) == ("60", True)
     nothing = [pod(0, terminal=True, code=1)]
     charged = ledger.charge(attempt(outcome="Lost"), nothing, now=at(900), placement=placement)
     assert (charged.gpu_seconds, charged.estimated) == ("0", True)
+
+
+def test_an_end_in_whole_seconds_is_no_surprise_after_a_look_between_them(
+    placement: Placement,
+) -> None:
+    looked = ledger.charge(attempt(), [pod(0)], now=at(39.9), placement=placement)
+    assert looked.gpu_seconds == "78"
+    ended = ledger.charge(
+        looked.model_copy(update={"outcome": "Succeeded"}),
+        [pod(0, 39)],
+        now=at(40.1),
+        placement=placement,
+    )
+    assert (ended.gpu_seconds, ended.estimated) == ("78", False)
 
 
 def test_a_pod_that_never_started_costs_nothing(placement: Placement) -> None:

@@ -64,10 +64,13 @@ def bench(kit: Any) -> Any:
         gang=Gang(2, 1),
     )
 
-    def step(*, attempts: Any = (), progress: Any = None, **world: Any) -> Step:
+    def step(
+        *, attempts: Any = (), progress: Any = None, checkpoints: bool = True, **world: Any
+    ) -> Step:
         seen = kit.world(cluster, key)
         status = seen.status.model_copy(update={"attempts": list(attempts), "progress": progress})
-        return drive(replace(seen, status=status, **world), stage)
+        one = replace(stage, checkpoints=checkpoints)
+        return drive(replace(seen, status=status, **world), one)
 
     return step
 
@@ -191,6 +194,16 @@ def test_a_checkpoint_that_was_made_at_the_end_wastes_nothing(bench: Any, kit: A
     step = bench(jobs=(job(),), pods=pods, progress=old)
     (attempt,) = step.status.attempts
     assert (attempt.gpu_seconds, attempt.wasted, attempt.checkpoint_step) == ("60", "0", 70)
+
+
+def test_a_training_without_checkpoints_starts_over(bench: Any, kit: Any) -> None:
+    said = Outcome(outcome=OutcomeKind.STOPPED, step=70)
+    gone = {"terminal": True, "exit_code": 143, "outcome": said, "started": kit.START}
+    later = kit.START + kit.seconds(30)
+    pods = (pod(finished=later, **gone), pod("w", finished=later, **gone))
+    step = bench(jobs=(job(),), pods=pods, checkpoints=False)
+    (attempt,) = step.status.attempts
+    assert (attempt.cost, attempt.checkpoint_step) == (attempt.wasted, None)
 
 
 def test_other_stages_and_revisions_are_not_looked_at(bench: Any) -> None:

@@ -37,7 +37,7 @@ def copies_of(texts: list[str], similarity: float) -> dict[int, int]:
     return dict(near_copies(candidates, sets, similarity))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(documents(), st.sampled_from([0.5, 0.7, 0.8, 0.9]))
 def test_every_removed_document_is_a_true_copy_of_an_earlier_one_that_stays(
     texts: list[str], similarity: float
@@ -50,7 +50,7 @@ def test_every_removed_document_is_a_true_copy_of_an_earlier_one_that_stays(
         assert jaccard(shingles.of(copy), shingles.of(original)) >= similarity
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(documents())
 def test_no_two_equal_documents_stay(texts: list[str]) -> None:
     removed = copies_of(texts, 0.8)

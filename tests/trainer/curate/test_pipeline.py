@@ -96,19 +96,17 @@ def test_the_bytes_do_not_depend_on_order_or_kills(pipeline: Any, sources: Any) 
     assert pipeline.curate(run, order=reversed(range(run.parts))).artifact == first
 
 
-def test_the_files_do_not_depend_on_where_they_lie(
+def test_the_bytes_do_not_depend_on_where_they_lie(
     pipeline: Any, sources: Any, tmp_path: Path
 ) -> None:
-    run = pipeline.listed(sources, curation=CURATION)
-    pipeline.curate(run)
+    first = pipeline.curate(pipeline.listed(sources, curation=CURATION)).artifact
     (tmp_path / "data").rename(tmp_path / "moved")
     for source in sources:
         source["uri"] = source["uri"].replace("/data/", "/moved/")
     pipeline.output = tmp_path / "elsewhere"
-    again = pipeline.listed(sources, curation=CURATION)
-    pipeline.curate(again)
-    one, other = (verify(work.artifact_folder(r))[0] for r in (run, again))
-    assert (one.files, one.facts, one.inputs) == (other.files, other.facts, other.inputs)
+    second = pipeline.curate(pipeline.listed(sources, curation=CURATION)).artifact
+    assert second.digest == first.digest
+    assert second.uri != first.uri
 
 
 def test_a_stage_that_is_done_is_not_done_again(pipeline: Any, sources: Any) -> None:
@@ -199,6 +197,22 @@ def test_pairs_follow_their_documents_into_the_splits(pipeline: Any, tmp_path: P
         assert [f"{q}\n\n{a}" for q, a in found] == texts
 
 
+def test_records_without_a_pair_are_text_only(pipeline: Any, tmp_path: Path) -> None:
+    rows = [{"text": f"text number {i}"} for i in range(40)]
+    rows += [{"text": f"sum {i}", "q": f"Add {i}.", "a": str(2 * i)} for i in range(40)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = {"name": "mixed", "uri": (tmp_path / "mixed.jsonl").as_uri(), "format": "Jsonl"}
+    run = pipeline.listed([source], task={"input": "q", "output": "a"})
+    summary = pipeline.curate(run).dataset
+    assert summary.documents_kept == 80
+    assert summary.examples + summary.validation_examples == 40
+    pairs = list(read_pairs(work.artifact_folder(run), "train"))
+    assert len(pairs) == summary.examples
+    texts = documents(work.artifact_folder(run), "train")
+    order = [text for text in texts if text.startswith("sum")]
+    assert [f"sum {int(a) // 2}<|endoftext|>" for _, a in pairs] == order
+
+
 def test_the_tokenizer_of_another_dataset_is_taken_as_it_is(pipeline: Any, sources: Any) -> None:
     base = pipeline.listed(sources)
     made = pipeline.curate(base)
@@ -259,6 +273,16 @@ def test_a_field_that_no_record_has_is_named_with_those_there_are(
     assert "source web: no record has the text field text; there are: body, id" in (
         failure.value.message
     )
+
+
+def test_a_task_whose_fields_no_record_has_is_refused(pipeline: Any, tmp_path: Path) -> None:
+    run = pipeline.listed(
+        only(tmp_path, '{"text": "x", "question": "y"}'), task={"input": "q", "output": "a"}
+    )
+    with pytest.raises(PodFailure) as failure:
+        pipeline.curate(run)
+    assert failure.value.reason == "FieldMissing"
+    assert "both fields q and a; there are: text, question" in failure.value.message
 
 
 @pytest.mark.parametrize("change", ["shorter", "different", "gone"])

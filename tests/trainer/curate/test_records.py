@@ -97,6 +97,22 @@ def test_prompt_and_answer_are_the_document_unless_there_is_a_text(tmp_path: Pat
     ]
 
 
+@pytest.mark.parametrize(
+    "rest", ["", ', "q": "1+1?"', ', "q": "1+1?", "a": ""', ', "q": 1, "a": "2"']
+)
+def test_a_text_without_a_whole_pair_is_text_only(tmp_path: Path, rest: str) -> None:
+    path = write(tmp_path / "a.jsonl", f'{{"text": "sum"{rest}}}'.encode())
+    (record,) = read(path, source("Jsonl"), TASK)
+    assert isinstance(record, Record)
+    assert (record.text, record.input, record.output) == ("sum", None, None)
+    assert record.fields[0] == "text"
+
+
+def test_a_pair_with_a_blank_side_and_no_text_is_empty(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", b'{"q": "1+1?", "a": " "}')
+    assert rules(list(read(path, source("Jsonl"), TASK))) == ["empty"]
+
+
 def test_parquet_is_read_with_the_fields_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     rows = {"body": ["one", None, " "], "id": [1, 2, 3]}

@@ -6,12 +6,12 @@ from cupola_trainer.curate.tally import Tally, merge, rule_counts
 
 
 def test_tallies_of_parts_add_up_and_survive_json() -> None:
-    one = Tally(5, Counter({"empty": 2}), Counter({"Email": 1}))
-    other = Tally(3, Counter({"empty": 1, "symbols": 1}))
+    one = Tally(5, 2, Counter({"empty": 2}), Counter({"Email": 1}))
+    other = Tally(3, 1, Counter({"empty": 1, "symbols": 1}))
     other.see(["id", "body"])
     other.see(["later"])
     total = merge([one, Tally.from_json(other.to_json())])
-    assert (total.read, total.kept) == (8, 4)
+    assert (total.read, total.pairs, total.kept) == (8, 3, 4)
     assert total.dropped == {"empty": 3, "symbols": 1}
     assert total.fields == ["id", "body"]
     assert Tally.from_json(total.to_json()) == total

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -128,9 +129,11 @@ def failure_of(error: RuntimeError) -> PodFailure | None:
             FailureClass.OUT_OF_MEMORY,
         )
     if isinstance(error, dist.DistError) or "gloo" in text or "NCCL" in text:
+        detail = re.sub(r"^\[[^]]*\] ", "", text.splitlines()[0]).partition(". ")[0]
         return PodFailure(
             "RankLost",
-            f"another rank ended or cannot be reached: {text.splitlines()[0][:200]}",
+            f"another rank ended or cannot be reached ({detail[:200]}); its own message or log says "
+            "why",
             FailureClass.INFRASTRUCTURE,
         )
     return None

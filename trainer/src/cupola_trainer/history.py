@@ -35,8 +35,12 @@ class History:
         """Add a step: step, loss, lr, grad_norm, tokens, tokens_per_second, time."""
         self._file.write(json.dumps(entry, allow_nan=False) + "\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            self._file.flush()
-            self._flushed = time.monotonic()
+            self.flush()
+
+    def flush(self) -> None:
+        """Let readers see, and a kill not lose, what was added."""
+        self._file.flush()
+        self._flushed = time.monotonic()
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from cupola_api.run import POD_IP
 class Meter:
     """Serves the metrics of `cupola_api.metrics` from the pod's address while it is open.
 
-    Without a pod address (a run by hand) it only keeps the values.
+    Only rank 0 serves; without a pod address (a run by hand) nobody does, and values are only kept.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Meter:
         self._gauges: dict[str, Gauge] = {}
         self._stop = None
         address = os.environ.get(POD_IP)
-        if address:
+        if address and os.environ.get("RANK", "0") == "0":
             server, thread = start_http_server(metrics.PORT, addr=address, registry=self._registry)
             self._stop = (server, thread)
 

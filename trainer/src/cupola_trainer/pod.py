@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind, read
 from cupola_api.run import ATTEMPT, TERMINATION_LOG
 
 
@@ -34,9 +34,18 @@ def attempt() -> str:
 
 
 def say(outcome: Outcome) -> None:
-    """Write the termination message, where there is a place for it; print it for people."""
+    """Write the termination message, where there is a place for it; print it for people.
+
+    The ranks of a pod share the place. The first failure stays: what other ranks say after it is
+    only that they lost a rank.
+    """
     text = outcome.write()
-    place = os.environ.get(TERMINATION_LOG)
-    if place:
-        Path(place).write_text(text)
     print(text, flush=True)
+    place = os.environ.get(TERMINATION_LOG)
+    if place and not _failed(Path(place)):
+        Path(place).write_text(text)
+
+
+def _failed(place: Path) -> bool:
+    said = read(place.read_text()) if place.is_file() else None
+    return said is not None and said.outcome is OutcomeKind.FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from cupola_api import metrics
@@ -27,11 +28,12 @@ def template(
     threads: int,
     resources: Object,
     shared_memory: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> Object:
     """A pod template of one container that works on the run of `resolved`.
 
     `threads`: CPU threads of one process; `shared_memory`: a /dev/shm as large as memory allows,
-    for the ranks of a node to talk through.
+    for the ranks of a node to talk through; `environment`: more variables.
     """
     volumes: list[Object] = [{"name": "run", "configMap": {"name": resolved.name}}]
     mounts: list[Object] = [{"name": "run", "mountPath": FOLDER, "readOnly": True}]
@@ -53,7 +55,7 @@ def template(
                     "name": container,
                     "image": resolved.placement.image,
                     "command": command,
-                    "env": _environment(attempt, threads),
+                    "env": _environment(attempt, threads, environment or {}),
                     "ports": [{"name": "metrics", "containerPort": metrics.PORT}],
                     "resources": resources,
                     "securityContext": {
@@ -81,10 +83,11 @@ def thread_resources(threads: int) -> Object:
     return {"requests": {"cpu": str(threads)}}
 
 
-def _environment(attempt: str, threads: int) -> list[dict[str, Any]]:
+def _environment(attempt: str, threads: int, more: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {"name": ATTEMPT, "value": attempt},
         {"name": POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": TERMINATION_LOG, "value": MESSAGE_PATH},
         {"name": "OMP_NUM_THREADS", "value": str(threads)},
+        *({"name": name, "value": value} for name, value in more.items()),
     ]

@@ -46,6 +46,8 @@ def pytorch_job(
         threads=ranks.threads,
         resources=pod.device_resources(pool, ranks.gpus_per_node),
         shared_memory=ranks.device == "Gpu",
+        # Each line of the log begins with the local rank that printed it.
+        environment={"PET_TEE": "3"},
     )
     replicas = {"Master": 1} | ({"Worker": ranks.nodes - 1} if ranks.nodes > 1 else {})
     return {

@@ -170,7 +170,7 @@ def _task(world: World, task: EvaluationTask) -> contract.ResolvedTask:
     return contract.ResolvedTask(
         task=task,
         dataset=_dataset(world, data.dataset).input() if data else None,
-        data=world.settings.resolve(task.harness.data) if task.harness else None,
+        folder=world.settings.resolve(task.harness.data) if task.harness else None,
     )
 
 

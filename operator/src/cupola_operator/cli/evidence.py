@@ -47,19 +47,16 @@ def gather(workdir: Workdir, key: Key, *, alone: bool = False) -> Evidence:
                 raise NotThere(f"{key} cannot be reported on: {problem}")
             missing.append(current)
             return
-        upstream = tuple(dict.fromkeys(refers_to(resource)))
-        for before in () if alone else upstream:
+        for before in () if alone else refers_to(resource):
             if before not in seen:
                 visit(before)
-        found[current] = _subject(workdir, current, value, resource, upstream)
+        found[current] = _subject(workdir, current, value, resource)
 
     visit(key)
     return Evidence(tuple(found.values()), tuple(missing))
 
 
-def _subject(
-    workdir: Workdir, key: Key, value: Object, resource: Resource, upstream: tuple[Key, ...]
-) -> Subject:
+def _subject(workdir: Workdir, key: Key, value: Object, resource: Resource) -> Subject:
     status = parse_status(key.kind, value.get("status"))
     revision = status.run.revision if status.run else resource.spec.revision
     config = workdir.get("ConfigMap", key.namespace, names.config_map(key.kind, key.name, revision))
@@ -68,7 +65,7 @@ def _subject(
     histories: tuple[History, ...] = ()
     if run and key.kind in ("PretrainJob", "FineTune"):
         try:
-            histories = _histories(local_folder(run.run.folder), status)
+            histories = _histories(_run_folder(run, status), status)
         except NotThere as error:
             notes.append(f"its steps are not told: {error}")
     sealed: tuple[Manifest, Artifact] | None = None
@@ -84,14 +81,19 @@ def _subject(
         key=key,
         resource=resource,
         status=status,
-        spec=value.get("spec") or {},
-        upstream=upstream,
         run=run,
         histories=histories,
         sealed=sealed,
         samples=samples,
         notes=tuple(notes),
     )
+
+
+def _run_folder(run: Resolved, status: Status) -> Path:
+    """The folder of a run: two levels above its artifact; before there is one, as its pods see it."""
+    if status.artifact:
+        return local_folder(status.artifact.uri).parent.parent
+    return local_folder(run.run.folder)
 
 
 def _histories(folder: Path, status: Status) -> tuple[History, ...]:

@@ -5,7 +5,8 @@ may go. An end that nobody observed is taken from the last evidence, and marked 
 
 - a pod that vanished from a gang held its devices until the rest of the gang ended, or, if all of
   it vanished, for as long as status had last recorded;
-- a pod that ended without saying when held them until one of its conditions last changed.
+- a pod that ended without saying when held them until one of its conditions last changed;
+- a pod whose node came back without it held them until its node believes that it ended.
 
 Wasted is, of a gang that did not succeed, what came after the last checkpoint (all, if there is
 none). A Job keeps the parts that its pods finished: wasted is the time of failed pods and, if the
@@ -63,6 +64,7 @@ def charge(
     `gang`: of a PyTorchJob; None for a Job. `checkpoint`: when the newest checkpoint of the run
     was complete; None if there is none. Figures never fall below those that `attempt` holds.
     """
+    now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
     intervals, guessed = _observed(pods, now)
     begin = min((i.start for i in intervals), default=time_of(attempt.started_at))
     recorded = Decimal(attempt.gpu_seconds)
@@ -150,7 +152,7 @@ def _observed(pods: Sequence[Pod], now: datetime) -> tuple[list[_Interval], bool
         end = now
         if pod.terminal:
             end = pod.finished or pod.last_seen or pod.started
-            guessed = guessed or pod.finished is None
+            guessed = guessed or pod.estimated or pod.finished is None
         end = max(pod.started, end)
         intervals.append(_Interval(pod.started, end, pod.gpus, pod.succeeded, pod.failed))
     return intervals, guessed

@@ -59,7 +59,7 @@ def drive(world: World, stage: Stage) -> Step:
     if end and end.final:
         return Step(status, Verdict(Phase.FAILED, end.reason, end.message, again=SOON))
     if retry.exhausted(attempts):
-        message = f"{len(attempts)} attempts were made, the last without progress: {last.message}"
+        message = f"{last.number} attempts were made, the last without progress: {last.message}"
         return Step(status, Verdict(Phase.FAILED, "AttemptsExhausted", message, again=SOON))
     return Step(status, _recover(world, stage, attempts, recorded=end is None))
 
@@ -79,7 +79,7 @@ def _settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     seen = last.model_copy(
         update={
             "pods": _members(stage, last, pods),
-            "checkpoint_step": _checkpoint_step(world, last, pods),
+            "checkpoint_step": _checkpoint_step(world, stage, last, pods),
             "outcome": end.outcome if end else None,
             "reason": end.reason if end else None,
             "message": end.message[:512] if end and end.message else None,
@@ -91,7 +91,7 @@ def _settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
         now=world.now,
         placement=stage.resolved.placement,
         gang=stage.gang,
-        checkpoint=_checkpoint_time(world, pods, end),
+        checkpoint=_checkpoint_time(world, stage, pods, end),
     )
     entries = {(a.stage, a.number): a for a in world.status.attempts}
     entries[charged.stage, charged.number] = charged
@@ -181,8 +181,12 @@ def _members(stage: Stage, attempt: Attempt, pods: Sequence[Pod]) -> list[str]:
     return list(dict.fromkeys([*attempt.pods, *uids]))[:MAX_UIDS]
 
 
-def _checkpoint_step(world: World, attempt: Attempt, pods: Sequence[Pod]) -> int | None:
+def _checkpoint_step(
+    world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]
+) -> int | None:
     """Step of the newest checkpoint that is known of."""
+    if not stage.checkpoints:
+        return None
     steps = [pod.outcome.step for pod in pods if pod.outcome]
     if any(pod.running for pod in pods):
         steps.append(counted(world.metrics, metrics.CHECKPOINT_STEP))
@@ -190,8 +194,12 @@ def _checkpoint_step(world: World, attempt: Attempt, pods: Sequence[Pod]) -> int
     return max(known, default=None)
 
 
-def _checkpoint_time(world: World, pods: Sequence[Pod], end: Ending | None) -> datetime | None:
+def _checkpoint_time(
+    world: World, stage: Stage, pods: Sequence[Pod], end: Ending | None
+) -> datetime | None:
     """When the newest checkpoint of the run was complete, as far as is known."""
+    if not stage.checkpoints:
+        return None
     if end and end.saved:
         return max((pod.finished for pod in pods if pod.finished), default=world.now)
     progress = world.status.progress

@@ -28,6 +28,8 @@ class Stage:
     """Whether what a pod said ends the stage well."""
     gang: Gang | None = None
     """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
+    checkpoints: bool = False
+    """Whether an attempt goes on from the checkpoints of earlier ones."""
     silent: bool = False
     """Whether the Job's completion ends it well too, without a word."""
     recorded: str | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import yaml
 
 from cupola_api import run as contract
+from cupola_api.base import Model
 from cupola_api.common import Attempt
 from cupola_operator.report import words
 from cupola_operator.report.evidence import Subject
@@ -16,8 +18,9 @@ from cupola_operator.report.section import Section
 
 def configuration(subject: Subject) -> Section:
     """What a person wrote, and what it was resolved to."""
-    text = yaml.safe_dump(dict(subject.spec), sort_keys=False, allow_unicode=True, width=100)
-    body = [paragraph("What was asked for, spec of the resource:"), code(text)]
+    spec = asked(subject.resource.spec)
+    text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=100)
+    body = [paragraph("What was asked for: the spec, without what is so by default."), code(text)]
     if subject.run:
         body.append(
             details(
@@ -26,6 +29,25 @@ def configuration(subject: Subject) -> Section:
             )
         )
     return Section("Configuration", body)
+
+
+def asked(model: Model) -> dict[str, Any]:
+    """The fields of an object of the API that are not as they would be by default, as JSON values."""
+    whole, found = model.to_json(), {}
+    for name, field in type(model).model_fields.items():
+        key, value = field.alias or name, getattr(model, name)
+        same = not field.is_required() and value == field.get_default(call_default_factory=True)
+        if key in whole and not same:
+            found[key] = _asked(value, whole[key])
+    return found
+
+
+def _asked(value: Any, whole: Any) -> Any:
+    if isinstance(value, Model):
+        return asked(value)
+    if isinstance(value, list):
+        return [_asked(item, all_of_it) for item, all_of_it in zip(value, whole, strict=True)]
+    return whole
 
 
 def attempts(subject: Subject) -> Section:

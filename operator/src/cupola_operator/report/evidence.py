@@ -20,10 +20,6 @@ class Subject:
     key: Key
     resource: Resource
     status: Status
-    spec: Mapping[str, Any]
-    """As a person wrote it."""
-    upstream: tuple[Key, ...] = ()
-    """What it refers to."""
     run: Resolved | None = None
     histories: tuple[History, ...] = ()
     sealed: tuple[Manifest, Artifact] | None = None

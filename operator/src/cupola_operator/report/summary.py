@@ -64,7 +64,7 @@ def result(subject: Subject) -> str:
         said = f"{subject.title} {_UNFINISHED[status.phase]}"
         if status.progress and status.phase not in STYLES:
             said += f", {status.progress.fraction:.0%} of it is done"
-        return f"{said}. {ready.reason}: {ready.message}" if ready else f"{said}."
+        return f"{said}. {ready.reason}: {ready.message.rstrip('.')}." if ready else f"{said}."
     if isinstance(status, DatasetStatus) and status.summary:
         s = status.summary
         kept = words.share(s.documents_kept, s.documents_read)

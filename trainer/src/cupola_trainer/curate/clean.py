@@ -20,8 +20,9 @@ from cupola_api.dataset import PiiAction, PiiKind, QualityRules, Source
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import listing, pii, quality, rows
+from cupola_trainer.curate.fields import check_text
 from cupola_trainer.curate.identity import Identity, identify
-from cupola_trainer.curate.minhash import Banding, band_hashes, choose_banding, shingle
+from cupola_trainer.curate.minhash import band_hashes, near_banding, shingle
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.records import Record, Rejected, compose, read
 from cupola_trainer.curate.samples import Samples
@@ -45,7 +46,7 @@ class _Part:
         self._files = 0
         self._buffered = 0
         self._tables: list[pl.DataFrame] = []
-        self._banding = near_banding(run)
+        self._banding = near_banding(run.curation.dedup)
 
     def take(self, index: int, batch: list[Record]) -> None:
         """Judge, redact and keep the documents of a batch from source `index`."""
@@ -152,30 +153,9 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     }
     for source, tally in zip(run.sources, work.tallies, strict=True):
         if source.name in whole:
-            check_field(run, source, tally)
+            check_text(run, source, tally)
     (folder / "samples.json").write_bytes(canonical(work.samples.to_json()))
     return {"sources": [tally.to_json() for tally in work.tallies]}
-
-
-def near_banding(run: CurateRun) -> Banding | None:
-    """The bands of near dedup, or None if the run does without."""
-    dedup = run.curation.dedup
-    return choose_banding(dedup.similarity) if dedup and dedup.similarity < 1 else None
-
-
-def check_field(run: CurateRun, source: Source, tally: Tally) -> None:
-    """Raises PodFailure if no record at all of a source has the fields that are read."""
-    if not tally.read or tally.dropped["missing-field"] < tally.read:
-        return
-    wanted = f"{run.task.input} and {run.task.output}" if run.task else source.text
-    there = ", ".join(tally.fields) or "none"
-    field = "spec.task" if run.task else "spec.sources[].text"
-    raise PodFailure(
-        "FieldMissing",
-        f"source {source.name}: no record has the text field {wanted}; there are: {there}; name "
-        f"one of those in {field}",
-        FailureClass.USER,
-    )
 
 
 def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Iterator[list[Record]]:
@@ -186,13 +166,14 @@ def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Ite
     for record in chain(found, (None,)):
         if isinstance(record, Record):
             tally.read += 1
+            tally.pairs += record.input is not None
+            tally.see(record.fields)
             batch.append(record)
             size += len(record.text)
         elif record is not None:
             tally.read += 1
             tally.dropped[record.rule] += 1
-            if record.rule == "missing-field":
-                tally.see(record.fields)
+            tally.see(record.fields)
             work.samples.add(record.rule, record.excerpt)
         if batch and (size >= _BATCH or record is None):
             yield batch

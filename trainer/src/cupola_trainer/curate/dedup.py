@@ -18,10 +18,10 @@ from cupola_api.artifact import canonical
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import rows, tokenizer, work
-from cupola_trainer.curate.clean import check_field, near_banding
 from cupola_trainer.curate.duplicates import find_candidates, first_of_each, near_copies
+from cupola_trainer.curate.fields import check_pairs, check_text
 from cupola_trainer.curate.identity import held_out
-from cupola_trainer.curate.minhash import shingle
+from cupola_trainer.curate.minhash import near_banding, shingle
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.samples import PER_RULE, Samples
 from cupola_trainer.curate.tally import Tally, merge
@@ -50,7 +50,8 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
         for i in range(len(run.sources))
     ]
     for source, tally in zip(run.sources, tallies, strict=True):
-        check_field(run, source, tally)
+        check_text(run, source, tally)
+    check_pairs(run, merge(tallies))
     documents = rows.columns_of(folders, [n for n in rows.SCHEMA if rows.SCHEMA[n].is_numeric()])
     order = np.lexsort((documents["position"].to_numpy(), documents["part"].to_numpy()))
     documents = documents[order]
@@ -88,7 +89,7 @@ def _copies(
         return
     first = first_of_each(documents.select("high", "low").to_numpy())
     yield EXACT, np.flatnonzero(~first)
-    banding = near_banding(run)
+    banding = near_banding(run.curation.dedup)
     if banding is None:
         return
     near = rows.columns_of(folders, ["near"])["near"].to_numpy()[order]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cupola_api.dataset import Dedup
 from cupola_trainer.curate.texts import Hashes, Ints, Texts, mix, n_grams
 
 SHINGLE_WORDS = 5
@@ -55,6 +56,11 @@ def choose_banding(similarity: float) -> Banding:
         if banding.probability(similarity) >= _RECALL:
             return banding
     return Banding(_PERMUTATIONS, 1)
+
+
+def near_banding(dedup: Dedup | None) -> Banding | None:
+    """The banding of a Dataset's near dedup, or None if it does without."""
+    return choose_banding(dedup.similarity) if dedup and dedup.similarity < 1 else None
 
 
 def shingle(documents: Sequence[str]) -> Shingles:

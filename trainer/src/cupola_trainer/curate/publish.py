@@ -57,7 +57,7 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
     )
     report = {
         "sources": {
-            source.name: {k: v for k, v in tally.to_json().items() if k != "fields"}
+            source.name: {k: v for k, v in tally.to_json().items() if k not in ("fields", "pairs")}
             for source, tally in zip(run.sources, tallies, strict=True)
         },
         "splits": totals,

@@ -42,6 +42,8 @@ class Record:
     output: str | None = None
     composed: bool = False
     """Whether text is only input and output together."""
+    fields: tuple[str, ...] = ()
+    """The names of the record's fields, if the task's are not both among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,30 +142,33 @@ def _whole(path: Path, source: Source, task: Task | None) -> Iterator[Record | R
 def _record(
     value: dict[str, Any], source: Source, task: Task | None, names: tuple[str, ...] | None = None
 ) -> Record | Rejected:
-    """The document in the fields of a record; `names` are all its fields if `value` is a part."""
-    wanted = [task.input, task.output] if task else [source.text]
-    if value.get(source.text) is not None and source.text not in wanted:
-        wanted.append(source.text)
-    found: dict[str, str] = {}
-    for name in wanted:
-        field = value.get(name)
-        if not isinstance(field, str):
-            return Rejected("missing-field", fields=names or tuple(value))
-        if not field.strip():
-            return Rejected("empty")
+    """The document in the fields of a record; `names` are all its fields if `value` is a part.
+
+    With a task a record is a document with a pair if it has prompt and answer, else only text.
+    """
+    wanted = [source.text, *((task.input, task.output) if task else ())]
+    found = {name: value[name] for name in wanted if isinstance(value.get(name), str)}
+    full = {name: field for name, field in found.items() if field.strip()}
+    pair = (full.get(task.input), full.get(task.output)) if task else (None, None)
+    text = full.get(source.text)
+    if text is None and None in pair:
+        blank = len(full) < len(found)
+        return (
+            Rejected("empty") if blank else Rejected("missing-field", fields=names or tuple(value))
+        )
+    for field in full.values():
         try:
             size = len(field) if field.isascii() else len(field.encode())
         except UnicodeEncodeError:  # half of a surrogate pair, written as an escape
             return Rejected("invalid-utf8")
         if size > MAX_BYTES:
             return Rejected("too-large", field[:1000])
-        found[name] = field
-    if not task:
-        return Record(found[source.text])
-    prompt, answer = found[task.input], found[task.output]
-    if source.text in found:
-        return Record(found[source.text], prompt, answer)
-    return Record(compose(prompt, answer), prompt, answer, composed=True)
+    prompt, answer = pair
+    if prompt is None or answer is None:
+        return Record(text or "", fields=(names or tuple(value)) if task else ())
+    if text is None:
+        return Record(compose(prompt, answer), prompt, answer, composed=True)
+    return Record(text, prompt, answer)
 
 
 def _excerpt(data: bytes) -> str:

@@ -17,10 +17,12 @@ class Tally:
     """The counts of one source."""
 
     read: int = 0
+    pairs: int = 0
+    """Records read that hold a prompt and its answer."""
     dropped: Counter[str] = field(default_factory=Counter)
     redacted: Counter[str] = field(default_factory=Counter)
     fields: list[str] = field(default_factory=list)
-    """Names of the fields of the first record that lacked the one asked for."""
+    """Names of the fields of the first record that lacked one that was asked for."""
 
     def see(self, names: Iterable[str]) -> None:
         """Remember the names of a record's fields, if none are yet."""
@@ -29,6 +31,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Add the counts of another part."""
         self.read += other.read
+        self.pairs += other.pairs
         self.dropped += other.dropped
         self.redacted += other.redacted
         self.fields = self.fields or other.fields
@@ -42,6 +45,7 @@ class Tally:
         """As JSON values."""
         return {
             "read": self.read,
+            "pairs": self.pairs,
             "kept": self.kept,
             "dropped": dict(sorted(self.dropped.items())),
             "redacted": dict(sorted(self.redacted.items())),
@@ -52,7 +56,11 @@ class Tally:
     def from_json(cls, value: dict[str, Any]) -> Tally:
         """The inverse of `to_json`."""
         return cls(
-            value["read"], Counter(value["dropped"]), Counter(value["redacted"]), value["fields"]
+            read=value["read"],
+            pairs=value["pairs"],
+            dropped=Counter(value["dropped"]),
+            redacted=Counter(value["redacted"]),
+            fields=value["fields"],
         )
 
 

@@ -43,8 +43,9 @@ def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
             counts[split]["documents"] += len(encoded)
             counts[split]["tokens"] += sum(map(len, encoded))
             if run.task:
-                counts[split]["examples"] += chosen.height
-                _append_pairs(folder / "pairs" / f"{split}.jsonl", chosen)
+                paired = chosen.filter(pl.col("input").is_not_null())
+                counts[split]["examples"] += paired.height
+                _append_pairs(folder / "pairs" / f"{split}.jsonl", paired)
     progress.say()
     return counts
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cupola_api.evaluation import Score
-from cupola_api.outcome import MAX_BYTES, FailureClass, Outcome
-from cupola_trainer.pod import PodFailure
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SAMPLES = 200
 """Samples that are kept of a task, of each model."""
@@ -66,31 +65,6 @@ def scores(task: str, model: Result, compared: Result | None) -> list[Score]:
             )
         )
     return found
-
-
-def fit(outcome: Outcome) -> Outcome:
-    """The outcome with as much of its scores as a termination message can hold.
-
-    Where all of it is too long, standard errors go first, then chance; scores.json has them.
-    Raises PodFailure if even that does not fit.
-    """
-    spare = [
-        {},
-        {"standard_error": None, "compared_standard_error": None},
-        {"standard_error": None, "compared_standard_error": None, "chance": None},
-    ]
-    for dropped in spare:
-        smaller = [score.model_copy(update=dropped) for score in outcome.scores]
-        fitted = outcome.model_copy(update={"scores": smaller})
-        text = fitted.model_dump_json(by_alias=True, exclude_none=True)
-        if len(text.encode()) <= MAX_BYTES:
-            return fitted
-    raise PodFailure(
-        "TooManyScores",
-        f"{len(outcome.scores)} scores do not fit the {MAX_BYTES} bytes of a pod's last message; "
-        "spread spec.tasks over two Evaluations",
-        FailureClass.USER,
-    )
 
 
 def lines(records: Sequence[dict[str, Any]]) -> bytes:

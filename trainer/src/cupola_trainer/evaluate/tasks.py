@@ -38,8 +38,8 @@ def prepare(resolved: ResolvedTask, run: EvaluateRun, models: list[Path], cache:
     `cache` is a folder for temporary files. Raises PodFailure where the data does not serve.
     """
     task = resolved.task
-    if task.harness and resolved.data:
-        return _harness(task.harness, path_of(resolved.data), run.seed, cache)
+    if task.harness and resolved.folder:
+        return _harness(task.harness, path_of(resolved.folder), run.seed, cache)
     if task.perplexity and resolved.dataset:
         return _perplexity(task.perplexity, resolved.dataset, models)
     if task.python_function and resolved.dataset:

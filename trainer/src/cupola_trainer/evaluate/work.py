@@ -8,37 +8,32 @@ measures again.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from cupola_api import metrics
 from cupola_api.artifact import canonical, seal, write_atomic
 from cupola_api.common import Artifact
-from cupola_api.evaluation import Score
-from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.outcome import FailureClass, Outcome
 from cupola_api.run import EvaluateRun, Input
 from cupola_trainer import generate
-from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, fit, lines, scores
+from cupola_trainer.evaluate.outcome import SCORES, outcome_of
+from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, lines, scores
 from cupola_trainer.evaluate.tasks import Prepared, Report, prepare
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure, attempt
-from cupola_trainer.storage import finished, open_input, path_of
+from cupola_trainer.storage import open_input, path_of
 
 
-def main(run: EvaluateRun, options: argparse.Namespace) -> Outcome:
+def evaluate(run: EvaluateRun) -> Outcome:
     """Measure what `run` says; see the module. Raises PodFailure."""
-    folder = path_of(run.folder)
-    for earlier in sorted(folder.glob("*/artifact")):
-        if artifact := finished(earlier, run.digest):
-            found = json.loads((earlier / "scores.json").read_bytes())["scores"]
-            return _outcome(run, artifact, [Score.model_validate(score) for score in found])
-    place = folder / attempt() / "artifact"
+    place = path_of(run.folder) / attempt() / "artifact"
+    disable_progress_bar()
     torch.set_num_threads(run.threads)
     sources = [run.model, *([run.compare_to] if run.compare_to else [])]
     models = [open_input(source) for source in sources]
@@ -64,11 +59,11 @@ def main(run: EvaluateRun, options: argparse.Namespace) -> Outcome:
         for name in tasks
         for sample in result[name].samples[:SAMPLES]
     ]
-    write_atomic(place / "scores.json", canonical({"scores": [s.to_json() for s in found]}))
+    write_atomic(place / SCORES, canonical({"scores": [s.to_json() for s in found]}))
     write_atomic(place / "samples.jsonl", lines(samples))
     lineage = [*(source.lineage() for source in sources), *(task.data for task in tasks.values())]
     inputs = list({entry.digest: entry for entry in lineage}.values())
-    return _outcome(run, seal(place, kind="Scores", run=run.digest, inputs=inputs), found)
+    return outcome_of(run, seal(place, kind="Scores", run=run.digest, inputs=inputs), found)
 
 
 def _measure(
@@ -112,16 +107,4 @@ def _can_be_said(run: EvaluateRun, place: Path, tasks: dict[str, Prepared]) -> N
         result = Result([Measured(m, longest, 10**5, longest, longest) for m in task.metrics], [])
         found += scores(name, result, result if run.compare_to else None)
     artifact = Artifact(uri=place.as_uri(), digest=f"sha256:{'0' * 64}", bytes=10**9)
-    _outcome(run, artifact, found)
-
-
-def _outcome(run: EvaluateRun, artifact: Artifact, found: list[Score]) -> Outcome:
-    beside = f" beside {run.compare_to.name}" if run.compare_to else ""
-    return fit(
-        Outcome(
-            outcome=OutcomeKind.SUCCEEDED,
-            message=f"measured {run.model.name}{beside} on {len(run.tasks)} tasks",
-            artifact=artifact,
-            scores=found,
-        )
-    )
+    outcome_of(run, artifact, found)

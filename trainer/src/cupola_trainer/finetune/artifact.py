@@ -48,7 +48,7 @@ def load_base(folder: Path, run: FineTuneRun) -> tuple[PreTrainedModel, PreTrain
             f"the model of {run.base.kind} {run.base.name} cannot be loaded: {error}"[:400],
             FailureClass.DATA,
         ) from error
-    model = cast("PreTrainedModel", model.to(_dtype(run)).float())
+    torch.nn.Module.to(model, _dtype(run)).float()
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return model, tokenizer
@@ -71,10 +71,11 @@ def save(
         _put(adapted, trained)
         changed = adapted.get_nb_trainable_parameters()[0]
         if run.tuning.lora and run.tuning.lora.merge:
-            _save_plain(adapted.merge_and_unload(safe_merge=True), place, run)
+            merged = adapted.merge_and_unload(safe_merge=True)
+            _save_plain(cast("PreTrainedModel", merged), place, run)
         else:
             _save_adapter(adapted, place)
-            _save_plain(adapted.unload(), place / "base", run)
+            _save_plain(cast("PreTrainedModel", adapted.unload()), place / "base", run)
     for name in TOKENIZER:
         if (base / name).exists():
             shutil.copyfile(base / name, place / name)
@@ -102,7 +103,8 @@ def _trains(name: str, trained: dict[str, torch.Tensor]) -> bool:
 
 
 def _save_plain(model: PreTrainedModel, place: Path, run: FineTuneRun) -> None:
-    cast("PreTrainedModel", model.to(_dtype(run))).save_pretrained(place)
+    torch.nn.Module.to(model, _dtype(run))
+    model.save_pretrained(place)
 
 
 def _save_adapter(model: PeftModel, place: Path) -> None:

@@ -9,7 +9,9 @@ import torch
 from peft import LoraConfig
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, PrinterCallback
 from transformers.integrations.deepspeed import unset_hf_deepspeed_config
-from trl import SFTConfig, SFTTrainer
+from trl.kernels import chunked_logprob
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
 
 from cupola_api.outcome import FailureClass
 from cupola_api.run import FineTuneRun
@@ -22,23 +24,32 @@ from cupola_trainer.pod import PodFailure
 
 Tensors = dict[str, torch.Tensor]
 
+CPU_LOGITS = 1 << 18
+"""Logits that a CPU works on at a time: as many as fit its cache."""
+
+CPU_EAGER = 512
+"""Longest examples for which a CPU is faster with plain attention than with PyTorch's kernel."""
+
 
 def train(
     run: FineTuneRun,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    base: tuple[PreTrainedModel, PreTrainedTokenizerFast],
     examples: list[Scored],
+    *,
     ranks: Ranks,
     watch: Watch,
     output: Path,
 ) -> Tensors:
-    """Train `model` on `examples`; returns the trained tensors by name, complete on rank 0.
+    """Train the base on `examples`; returns the trained tensors by name, complete on rank 0.
 
     With LoRA those are the adapter's, by the names that PEFT gives them. The model is used up: it
     may be sharded or wrapped afterwards. Raises PodFailure for LoRA targets that it does not have.
     """
+    model, tokenizer = base
     if settings.deepspeed(run):
         _meet(ranks)
+    if ranks.device.type == "cpu":
+        _suit_cpu(model, run)
     lora = settings.lora(run)
     try:
         trainer = SFTTrainer(
@@ -62,6 +73,14 @@ def train(
     finally:
         unset_hf_deepspeed_config()  # a model that is loaded later is not to be sharded
     return {name: tensor for name, tensor in state.items() if not lora or "lora_" in name}
+
+
+def _suit_cpu(model: PreTrainedModel, run: FineTuneRun) -> None:
+    """Twice the speed on a CPU, to the same sums (measured on AVX512-BF16)."""
+    rows = max(16, CPU_LOGITS // model.config.vocab_size)
+    vars(chunked_logprob)["TOKEN_CHUNK_SIZE"] = rows
+    if run.max_length <= CPU_EAGER:
+        model.set_attn_implementation("eager")
 
 
 def _meet(ranks: Ranks) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -14,8 +12,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from cupola_api import metrics
 from cupola_api.outcome import FailureClass
 from cupola_trainer.distributed import Ranks
+from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure
+from cupola_trainer.termination import Termination
 
 WINDOW = 20
 """Steps over which the speed is smoothed, and the last loss averaged."""
@@ -24,14 +24,19 @@ SECONDS = 5.0
 """Time between two lines for people."""
 
 
-class Watch(TrainerCallback):  # type: ignore[misc]  # transformers does not say what it is
-    """Reports every step; ends the training on all ranks at one step when any was told to stop."""
+class Watch(TrainerCallback):
+    """Reports every step; ends the training on all ranks at one step when any was asked to stop."""
 
-    def __init__(self, ranks: Ranks, meter: Meter, history: Path) -> None:
-        self.stop = False
-        """Set it to end the training at the next step."""
+    def __init__(
+        self,
+        ranks: Ranks,
+        termination: Termination,
+        meter: Meter | None,
+        history: History | None,
+    ) -> None:
+        """`meter`, `history`: of rank 0."""
         self.stopped = False
-        """Whether that happened."""
+        """Whether the training ended before its last step, as asked."""
         self.step = 0
         """Optimizer steps done."""
         self.tokens = 0
@@ -39,12 +44,10 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers does not say
         self._ranks = ranks
         self._meter = meter
         self._history = history
+        self._termination = termination
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._times: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW + 1)
         self._said = -math.inf
-        if ranks.main:
-            history.parent.mkdir(parents=True, exist_ok=True)
-            history.write_text("")
 
     @property
     def loss(self) -> float:
@@ -62,7 +65,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers does not say
     ) -> None:
         """Let the ranks agree on whether this step was the last."""
         self.step = state.global_step
-        if self._ranks.total([float(self.stop)])[0]:
+        if self._ranks.total([float(self._termination.asked)])[0]:
             self.stopped = state.global_step < state.max_steps
             control.should_training_stop = True
 
@@ -88,11 +91,21 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers does not say
         self._losses.append(loss)
         self.tokens = int(logs["num_tokens"])
         self._times.append((time.monotonic(), self.tokens))
-        if not self._ranks.main:
+        if self._history is None or self._meter is None:
             return
         (start, before), (now, _tokens) = self._times[0], self._times[-1]
         speed = (self.tokens - before) / max(now - start, 1e-9)
-        self._write(state, loss, float(logs["learning_rate"]), speed)
+        self._history.append(
+            {
+                "step": state.global_step,
+                "loss": loss,
+                "lr": float(logs["learning_rate"]),
+                "grad_norm": float(logs.get("grad_norm") or 0.0),
+                "tokens": self.tokens,
+                "tokens_per_second": round(speed, 1),
+                "time": round(time.time(), 3),
+            }
+        )
         self._meter.set(
             {
                 metrics.STEP: state.global_step,
@@ -106,18 +119,6 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers does not say
         if now - self._said >= SECONDS or state.global_step == state.max_steps:
             self._said = now
             print(
-                f"step {state.global_step}/{state.max_steps} loss {loss:.4f} {speed:.0f} tokens/s",
+                f"step {state.global_step}/{state.max_steps}  loss {loss:.4f}  {speed:,.0f} tokens/s",
                 flush=True,
             )
-
-    def _write(self, state: TrainerState, loss: float, rate: float, speed: float) -> None:
-        line = {
-            "step": state.global_step,
-            "loss": loss,
-            "lr": rate,
-            "tokens": self.tokens,
-            "tokens_per_second": round(speed, 1),
-            "time": round(time.time(), 3),
-        }
-        with self._history.open("a") as file:
-            file.write(json.dumps(line) + "\n")

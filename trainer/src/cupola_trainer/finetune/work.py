@@ -7,14 +7,14 @@ or is stopped starts over.
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import signal
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from cupola_api.artifact import read_manifest, seal
 from cupola_api.common import Artifact
@@ -23,17 +23,20 @@ from cupola_api.run import FineTuneRun
 from cupola_api.training import ModelSummary
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.finetune.settings import accumulation, steps
+from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure, attempt
 from cupola_trainer.storage import finished, open_input, path_of
+from cupola_trainer.termination import Termination
 
 VALIDATION_PAIRS = 2000
 """Held-out answers that the loss at the end is measured on, at most."""
 
 
-def main(run: FineTuneRun, options: argparse.Namespace) -> Outcome:
+def finetune(run: FineTuneRun) -> Outcome:
     """Tune what `run` says; see the module. Raises PodFailure."""
+    disable_progress_bar()
     torch.set_num_threads(run.world.threads)
     with ranks_of(run.world) as ranks:
         done = ranks.on_main(lambda: _finished(run))
@@ -96,17 +99,15 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         )
     if ranks.main:
         print(f"{len(kept)} examples, {too_long} too long and left out", flush=True)
-    with Meter() as meter:
-        watcher = watch.Watch(ranks, meter, place.parent / "history.jsonl")
-
-        def stop(*_: object) -> None:
-            watcher.stop = True
-
-        before = signal.signal(signal.SIGTERM, stop)
-        try:
-            trained = train(run, model, tokenizer, kept, ranks, watcher, place.parent)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+    with (
+        Termination() as termination,
+        Meter() if ranks.main else nullcontext() as meter,
+        History(place.parent) if ranks.main else nullcontext() as history,
+    ):
+        watcher = watch.Watch(ranks, termination, meter, history)
+        trained = train(
+            run, (model, tokenizer), kept, ranks=ranks, watch=watcher, output=place.parent
+        )
     if watcher.stopped:
         return Outcome(
             outcome=OutcomeKind.STOPPED,

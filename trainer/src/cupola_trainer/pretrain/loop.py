@@ -92,6 +92,8 @@ class Loop:
             if report:
                 report.step(self.step, loss=loss, rate=rate, norm=norm)
             if stop or (save and self.step < run.steps):
+                if report:
+                    report.saving()
                 self._save()
                 saved = time.monotonic()
                 if report:

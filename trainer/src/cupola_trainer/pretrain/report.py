@@ -64,6 +64,10 @@ class Report:
                 flush=True,
             )
 
+    def saving(self) -> None:
+        """Write down the steps that a checkpoint will hold, before there is one."""
+        self._history.flush()
+
     def saved(self, step: int) -> None:
         """Say that the checkpoint of a step is complete."""
         self._meter.set({metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()})

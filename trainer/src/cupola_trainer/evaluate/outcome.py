@@ -1,0 +1,58 @@
+"""What the pod of an Evaluation says at its end, within the size of a termination message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cupola_api.common import Artifact
+from cupola_api.evaluation import Score
+from cupola_api.outcome import MAX_BYTES, FailureClass, Outcome, OutcomeKind
+from cupola_api.run import EvaluateRun
+from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import finished, path_of
+
+SCORES = "scores.json"
+"""The file of the artifact that holds all scores whole."""
+
+_SPARE: tuple[dict[str, Any], ...] = (
+    {},
+    {"standard_error": None, "compared_standard_error": None},
+    {"standard_error": None, "compared_standard_error": None, "chance": None},
+)
+"""What is left out of scores, in turn, until they fit."""
+
+
+def outcome_of(run: EvaluateRun, artifact: Artifact, scores: list[Score]) -> Outcome:
+    """The outcome of a finished run, with as much of its scores as a termination message can hold.
+
+    Where all of it is too long, standard errors go first, then chance. Raises PodFailure if even
+    that does not fit.
+    """
+    beside = f" beside {run.compare_to.name}" if run.compare_to else ""
+    message = f"measured {run.model.name}{beside} on {len(run.tasks)} tasks"
+    for spare in _SPARE:
+        outcome = Outcome(
+            outcome=OutcomeKind.SUCCEEDED,
+            message=message,
+            artifact=artifact,
+            scores=[score.model_copy(update=spare) for score in scores[:64]],
+        )
+        text = outcome.model_dump_json(by_alias=True, exclude_none=True)
+        if len(scores) <= 64 and len(text.encode()) <= MAX_BYTES:
+            return outcome
+    raise PodFailure(
+        "TooManyScores",
+        f"{len(scores)} scores do not fit the {MAX_BYTES} bytes of a pod's last message; spread "
+        "spec.tasks over two Evaluations",
+        FailureClass.USER,
+    )
+
+
+def earlier(run: EvaluateRun) -> Outcome | None:
+    """The outcome of an earlier attempt that made it to the end, if there is one."""
+    for folder in sorted(path_of(run.folder).glob("*/artifact")):
+        if artifact := finished(folder, run.digest):
+            found = json.loads((folder / SCORES).read_bytes())["scores"]
+            return outcome_of(run, artifact, [Score.model_validate(score) for score in found])
+    return None
