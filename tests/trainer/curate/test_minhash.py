@@ -25,7 +25,7 @@ def shingle_set(text: str) -> set[tuple[str, ...]]:
 TEXTS = st.lists(st.sampled_from(["a", "b", "C", "c"]), max_size=30).map(" ".join)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(TEXTS, min_size=2, max_size=5))
 def test_jaccard_is_that_of_the_sets_of_five_words(texts: list[str]) -> None:
     shingles = shingle(texts)

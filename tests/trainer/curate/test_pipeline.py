@@ -213,6 +213,16 @@ def test_records_without_a_pair_are_text_only(pipeline: Any, tmp_path: Path) -> 
     assert [f"sum {int(a) // 2}<|endoftext|>" for _, a in pairs] == order
 
 
+def test_each_split_has_a_pair_even_where_pairs_are_few(pipeline: Any, tmp_path: Path) -> None:
+    rows = [{"text": f"text number {i}"} for i in range(60)]
+    rows += [{"q": f"Add {i}.", "a": str(i)} for i in range(2)]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    source = {"name": "mixed", "uri": (tmp_path / "mixed.jsonl").as_uri(), "format": "Jsonl"}
+    run = pipeline.listed([source], task={"input": "q", "output": "a"}, validation=0.02)
+    summary = pipeline.curate(run).dataset
+    assert (summary.examples, summary.validation_examples) == (1, 1)
+
+
 def test_the_tokenizer_of_another_dataset_is_taken_as_it_is(pipeline: Any, sources: Any) -> None:
     base = pipeline.listed(sources)
     made = pipeline.curate(base)

@@ -31,7 +31,7 @@ def repeated_share(words: list[str], n: int) -> float:
     return sum(len(words[i]) for i in inside) / max(sum(map(len, words)), 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(WORDS, min_size=1, max_size=4))
 def test_shares_are_those_of_the_obvious_definitions(documents: list[list[str]]) -> None:
     grams = NGrams(Texts([" ".join(words) for words in documents]))

@@ -22,7 +22,7 @@ def pieces(texts: Texts, spans: Spans) -> list[list[str]]:
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(DOCUMENTS)
 def test_pieces_are_those_of_the_obvious_definitions(documents: list[str]) -> None:
     texts = Texts(documents)

@@ -1,27 +1,36 @@
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from cupola_api.artifact import MANIFEST, hash_file, read_manifest, seal
 from cupola_api.finetune import LoraTuning, Tuning
-from cupola_api.outcome import FailureClass, OutcomeKind
-from cupola_api.run import ATTEMPT, FineTuneRun, Input
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.run import ATTEMPT, FineTuneRun, Input, ListRun
 from cupola_trainer import generate
-from cupola_trainer.finetune import artifact, main
-from cupola_trainer.finetune.work import finetune
+from cupola_trainer.finetune import artifact, main, work
 from cupola_trainer.likelihood import answer, losses
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import path_of
 
 RUN = f"sha256:{'1' * 64}"
+
+
+def finetune(run: FineTuneRun) -> Outcome:
+    # Accelerate tells its children by environment variables which rank they are.
+    with patch.dict(os.environ):
+        return work.finetune(run)
 
 
 def changed(run: FineTuneRun, **changes: Any) -> FineTuneRun:
@@ -93,7 +102,7 @@ def test_an_unmerged_adapter_is_added_in_before_it_is_tuned(run: FineTuneRun) ->
     outcome = finetune(changed(run, tuning=lora))
     assert outcome.artifact is not None
     place = path_of(outcome.artifact.uri)
-    plain, _ = generate.load(place / "base")
+    plain = LlamaForCausalLM.from_pretrained(place / "base")
     start, _ = artifact.load_base(place, run)
     whole, _ = generate.load(place)
     ids = torch.arange(2, 20)[None]
@@ -150,16 +159,19 @@ def test_a_learning_rate_that_breaks_the_model_is_named(run: FineTuneRun) -> Non
 
 
 def test_sigterm_ends_the_training_at_a_step_without_an_artifact(run: FineTuneRun) -> None:
+    run = changed(run, epochs=1000)
     history = path_of(run.folder) / "manual" / "history.jsonl"
 
     def ask() -> None:
-        while not history.exists() or not history.read_text():
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(600):
+            if history.exists() and history.stat().st_size:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            time.sleep(0.1)
 
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    outcome = finetune(changed(run, epochs=1000))
+    outcome = finetune(run)
     thread.join()
     assert outcome.outcome is OutcomeKind.STOPPED
     assert outcome.step is not None
@@ -167,6 +179,7 @@ def test_sigterm_ends_the_training_at_a_step_without_an_artifact(run: FineTuneRu
     assert not list(path_of(run.folder).rglob(MANIFEST))
 
 
-def test_another_kind_of_run_is_refused(run: FineTuneRun) -> None:
-    with pytest.raises(PodFailure, match="needs a FineTuneRun"):
-        main(run.model_construct(kind="PretrainRun"), None)  # type: ignore[arg-type]
+def test_another_kind_of_run_is_refused() -> None:
+    other = ListRun(namespace="default", name="x", output="file:///x", sources=[])
+    with pytest.raises(PodFailure, match="needs a FineTuneRun, not a ListRun"):
+        main(other, argparse.Namespace())

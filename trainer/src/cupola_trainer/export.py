@@ -56,4 +56,4 @@ def _write_model(folder: Path, weights: dict[str, torch.Tensor], shape: Shape) -
     model.generation_config = GenerationConfig(
         eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id
     )
-    model.save_pretrained(folder, state_dict=weights, max_shard_size=MAX_SHARD)
+    model.save_pretrained(folder, state_dict=dict(weights), max_shard_size=MAX_SHARD)

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 from cupola_api import run as contract
-from cupola_api.artifact import read_manifest
+from cupola_api.artifact import ArtifactInvalid, read_manifest
 from cupola_api.common import Artifact
 from cupola_api.dataset import DatasetSummary
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
@@ -36,7 +36,7 @@ def main(run: contract.Run, options: argparse.Namespace) -> Outcome:
         raise _wrong_kind(run, "CurateRun")
     try:
         return _published(run) or _stage(run, options.stage)
-    except (OSError, PodFailure):
+    except (OSError, ArtifactInvalid, PodFailure):
         # A twin that published meanwhile removed the files that this pod was reading.
         outcome = _published(run)
         if outcome is None:

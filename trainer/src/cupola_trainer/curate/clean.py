@@ -37,8 +37,9 @@ _FILE = 64 << 20
 class _Part:
     """The work on one part: what was counted, and the rows not yet written."""
 
-    def __init__(self, run: CurateRun, folder: Path) -> None:
+    def __init__(self, run: CurateRun, part: int, folder: Path) -> None:
         self._run = run
+        self._part = part
         self._folder = folder
         self.tallies = [Tally() for _ in run.sources]
         self.samples = Samples()
@@ -65,11 +66,13 @@ class _Part:
             shingles = shingle(texts)
             bands, near = band_hashes(shingles, self._banding), np.diff(shingles.start) > 0
         columns = {
+            "part": [self._part] * len(texts),
             "position": range(self._position, self._position + len(texts)),
             "source": [index] * len(texts),
             **dict(zip(Identity._fields, zip(*identities, strict=True), strict=True)),
             "bytes": sizes,
             "near": near,
+            "pair": [record.input is not None for record in records],
             "text": texts,
             "input": [record.input for record in records],
             "output": [record.output for record in records],
@@ -137,7 +140,7 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     listed = listing.load(run)
     by_name = {source.name: (i, source) for i, source in enumerate(run.sources)}
     progress = Progress(f"clean {part}")
-    work = _Part(run, folder)
+    work = _Part(run, part, folder)
     for name, files in groupby(listed.files_of(part), key=lambda file: file.source):
         index, source = by_name[name]
         found = chain.from_iterable(

@@ -52,7 +52,8 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
     for source, tally in zip(run.sources, tallies, strict=True):
         check_text(run, source, tally)
     check_pairs(run, merge(tallies))
-    documents = rows.columns_of(folders, [n for n in rows.SCHEMA if rows.SCHEMA[n].is_numeric()])
+    numbers = [name for name, kind in rows.SCHEMA.items() if kind is not pl.String]
+    documents = rows.columns_of(folders, numbers)
     order = np.lexsort((documents["position"].to_numpy(), documents["part"].to_numpy()))
     documents = documents[order]
     samples = Samples()
@@ -67,9 +68,8 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
                 samples.add(rule, text)
     if not kept.any():
         raise _empty(run, merge(tallies))
-    held = np.zeros(documents.height, bool)
-    held[kept] = held_out(documents["lot"].to_numpy()[kept], run.validation)
-    _write_keep_lists(run, folder, documents, kept, held)
+    held = _draw(documents, kept, run.validation)
+    _write_keep_list(folder, documents, kept, held)
     (folder / "samples.json").write_bytes(canonical(samples.to_json()))
     size = _make_tokenizer(run, folder / "tokenizer", folders, documents.filter(kept & ~held))
     per_part = int(documents["bytes"].cast(pl.UInt64).filter(kept).sum()) // run.parts
@@ -92,7 +92,7 @@ def _copies(
     banding = near_banding(run.curation.dedup)
     if banding is None:
         return
-    near = rows.columns_of(folders, ["near"])["near"].to_numpy()[order]
+    near = documents["near"].to_numpy()
     bands = (
         rows.columns_of(folders, [rows.band_name(i)])[rows.band_name(i)].to_numpy()[order]
         for i in range(banding.bands)
@@ -101,6 +101,15 @@ def _copies(
     shingles = _shingle_sets(folders, documents[candidates.documents])
     found = near_copies(candidates, shingles, run.curation.dedup.similarity)
     yield NEAR, np.fromiter((copy for copy, _ in found), np.int64)
+
+
+def _draw(documents: pl.DataFrame, kept: Flags, share: float) -> Flags:
+    """Which documents are held out; of those with a pair some too, and some not."""
+    lots = documents["lot"].to_numpy()
+    held = np.zeros(len(lots), bool)
+    for drawn in (kept, kept & documents["pair"].to_numpy()):
+        held[drawn] = held_out(lots[drawn], share)
+    return held
 
 
 def _shingle_sets(folders: list[Path], wanted: pl.DataFrame) -> Iterator[Hashes]:
@@ -113,19 +122,10 @@ def _shingle_sets(folders: list[Path], wanted: pl.DataFrame) -> Iterator[Hashes]
         progress.add(len(texts), sum(map(len, texts)))
 
 
-def _write_keep_lists(
-    run: CurateRun, folder: Path, documents: pl.DataFrame, kept: Flags, held: Flags
-) -> None:
-    """For each part the documents that stay, by key and position, and which are held out."""
-    lists = (
-        documents.select("part", "key", "position", held=pl.Series(held))
-        .filter(kept)
-        .sort("key", "position")
-        .partition_by("part", as_dict=True, include_key=False)
-    )
-    empty = documents.select("key", "position", held=pl.lit(value=False)).clear()
-    for part in range(run.parts):
-        lists.get((part,), empty).write_parquet(folder / f"keep-{part:05d}.parquet")
+def _write_keep_list(folder: Path, documents: pl.DataFrame, kept: Flags, held: Flags) -> None:
+    """The documents that stay, by key, and which of them are held out."""
+    keep = documents.select("key", "part", "position", held=pl.Series(held)).filter(kept)
+    keep.sort("key", "part", "position").write_parquet(folder / rows.KEEP, row_group_size=1 << 16)
 
 
 def _make_tokenizer(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 SCHEMA = {
+    "part": pl.UInt32,
     "position": pl.UInt32,
     "source": pl.UInt8,
     "high": pl.UInt64,
@@ -23,13 +24,18 @@ SCHEMA = {
     "lot": pl.UInt64,
     "bytes": pl.UInt32,
     "near": pl.Boolean,
+    "pair": pl.Boolean,
     "text": pl.String,
     "input": pl.String,
     "output": pl.String,
 }
-"""position: place in its part. source: place in the run's list. high, low, key, lot: see
-`identity`. bytes: of text. near: whether it is long enough for near dedup. Then the columns
+"""part and position: where it was read. position counts within the part. source: place in the run's list. high, low, key, lot: see
+`identity`. bytes: of text. near: whether it is long enough for near dedup. pair: whether it has
+input and output. Then the columns
 `band00`, `band01`, ... of uint64 where near dedup is on."""
+
+KEEP = "keep.parquet"
+"""In the folder of `dedup`, the rows that stay: key, part, position, and whether it is held out."""
 
 _ROW_GROUP = 1024
 
@@ -60,17 +66,18 @@ def files(folder: Path) -> list[Path]:
 
 
 def columns_of(folders: Sequence[Path], names: Sequence[str]) -> pl.DataFrame:
-    """Some columns of all rows of all parts, with the column `part`.
+    """Some columns of all rows of all parts, in the same order whatever the columns are."""
+    return _scan(folders, names).collect()
 
-    Rows come in the same order whatever the columns are.
-    """
-    frames = [
-        pl.read_parquet(path, columns=list(names)).with_columns(part=pl.lit(part, pl.UInt32))
-        for part, folder in enumerate(folders)
-        for path in files(folder)
-    ]
-    empty = {name: SCHEMA.get(name, pl.UInt64) for name in names} | {"part": pl.UInt32}
-    return pl.concat(frames) if frames else pl.DataFrame(schema=empty)
+
+def between(folders: Sequence[Path], low: int, high: int) -> pl.DataFrame:
+    """The rows of all parts with `low <= key < high`, without bands."""
+    return _scan(folders, list(SCHEMA)).filter(in_range(low, high)).collect()
+
+
+def in_range(low: int, high: int) -> pl.Expr:
+    """`low <= key < high`, where high may be 2**64."""
+    return pl.col("key").is_between(pl.lit(low, pl.UInt64), pl.lit(high - 1, pl.UInt64))
 
 
 def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str]]:
@@ -92,12 +99,8 @@ def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str
                 yield found["text"].to_list()
 
 
-def between(folder: Path, low: int, high: int) -> pl.DataFrame:
-    """The rows of a part with `low <= key < high`, without bands."""
-    frames = [
-        pl.scan_parquet(path)
-        .select(list(SCHEMA))
-        .filter(pl.col("key").is_between(pl.lit(low, pl.UInt64), pl.lit(high - 1, pl.UInt64)))
-        for path in files(folder)
-    ]
-    return pl.concat(frames).collect() if frames else pl.DataFrame(schema=SCHEMA)
+def _scan(folders: Sequence[Path], names: Sequence[str]) -> pl.LazyFrame:
+    paths = [path for folder in folders for path in files(folder)]
+    if not paths:
+        return pl.LazyFrame(schema={name: SCHEMA.get(name, pl.UInt64) for name in names})
+    return pl.scan_parquet(paths).select(names)

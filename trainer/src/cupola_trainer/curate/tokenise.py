@@ -52,24 +52,13 @@ def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
 
 def _documents(run: CurateRun, done: Path, low: int, high: int) -> pl.DataFrame:
     """The documents that stay, with `low <= key < high`, in shuffled order."""
-    parts = []
-    for part in range(run.parts):
-        keep = pl.read_parquet(done / f"keep-{part:05d}.parquet").filter(
-            pl.col("key").is_between(pl.lit(low, pl.UInt64), pl.lit(high - 1, pl.UInt64))
-        )
-        if not keep.height:
-            continue
-        folder = work.stage_folder(run, "clean", part)
-        work.require(folder, run, check=False)  # dedup hashed it
-        found = rows.between(folder, low, high).join(
-            keep.select("position", "held"), on="position", how="inner"
-        )
-        parts.append(found.with_columns(part=pl.lit(part, pl.UInt32)))
-    if not parts:
-        empty = {**rows.SCHEMA, "held": pl.Boolean, "part": pl.UInt32}
-        return pl.DataFrame(schema=empty)
+    folders = [work.stage_folder(run, "clean", part) for part in range(run.parts)]
+    keep = pl.scan_parquet(done / rows.KEEP).filter(rows.in_range(low, high)).collect()
+    found = rows.between(folders, low, high).join(
+        keep.select("part", "position", "held"), on=("part", "position"), how="inner"
+    )
     # Content decides the order; place only between copies of the same content.
-    return pl.concat(parts).sort("key", "high", "low", "part", "position")
+    return found.sort("key", "high", "low", "part", "position")
 
 
 def _encode(encoder: Tokenizer, texts: pl.Series, progress: Progress) -> list[array[int]]:

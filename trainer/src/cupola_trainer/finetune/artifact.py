@@ -34,6 +34,10 @@ TOKENIZER = (
 """Files of a tokenizer; copied as they are, since its digest is that of its bytes."""
 
 
+BASE = "base"
+"""Folder of the plain model that an un-merged adapter changes."""
+
+
 def load_base(folder: Path, run: FineTuneRun) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The base in fp32 on the CPU, an un-merged adapter added in. Raises PodFailure.
 
@@ -75,7 +79,7 @@ def save(
             _save_plain(cast("PreTrainedModel", merged), place, run)
         else:
             _save_adapter(adapted, place)
-            _save_plain(cast("PreTrainedModel", adapted.unload()), place / "base", run)
+            _save_plain(cast("PreTrainedModel", adapted.unload()), place / BASE, run)
     for name in TOKENIZER:
         if (base / name).exists():
             shutil.copyfile(base / name, place / name)
@@ -112,6 +116,7 @@ def _save_adapter(model: PeftModel, place: Path) -> None:
     (place / "README.md").unlink(missing_ok=True)  # a template of a model card
     path = place / generate.ADAPTER
     config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = BASE
     # Sets of names come in any order.
     config["target_modules"] = sorted(config["target_modules"])
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

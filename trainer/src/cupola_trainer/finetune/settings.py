@@ -63,7 +63,7 @@ def arguments(run: FineTuneRun, examples: int, output: Path) -> dict[str, Any]:
         "seed": chosen.seed,
         "use_cpu": cpu,
         "ddp_backend": ("gloo" if cpu else "nccl") if "RANK" in os.environ else None,
-        "gradient_checkpointing": run.activation_checkpointing,
+        "activation_checkpointing": run.activation_checkpointing,
         "deepspeed": deepspeed(run),
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
@@ -110,6 +110,4 @@ def lora(run: FineTuneRun) -> dict[str, Any] | None:
         "lora_alpha": tuning.alpha,
         "lora_dropout": tuning.dropout,
         "target_modules": tuning.targets or "all-linear",
-        # The artifact holds the base beside the adapter, in a folder of this name.
-        "base_model_name_or_path": "base",
     }

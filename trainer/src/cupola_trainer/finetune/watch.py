@@ -77,15 +77,15 @@ class Watch(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """Write history and metrics. Raises PodFailure, on every rank, for a loss that is no number."""
+        """Write history and metrics. Raises PodFailure, on every rank, for a loss that is not finite."""
         if not logs or "loss" not in logs:
             return
-        loss = float(logs["loss"])
-        if not math.isfinite(loss):
+        loss, norm = float(logs["loss"]), float(logs.get("grad_norm") or 0.0)
+        if not math.isfinite(loss + norm):
             raise PodFailure(
                 "LossNotFinite",
-                f"the training loss of step {state.global_step} is {loss}; set a lower "
-                "spec.schedule.learningRate and a new spec.revision",
+                f"step {state.global_step} has training loss {loss} and gradient norm {norm}; set a "
+                "lower spec.schedule.learningRate and a new spec.revision",
                 FailureClass.USER,
             )
         self._losses.append(loss)
@@ -100,7 +100,7 @@ class Watch(TrainerCallback):
                 "step": state.global_step,
                 "loss": loss,
                 "lr": float(logs["learning_rate"]),
-                "grad_norm": float(logs.get("grad_norm") or 0.0),
+                "grad_norm": norm,
                 "tokens": self.tokens,
                 "tokens_per_second": round(speed, 1),
                 "time": round(time.time(), 3),

@@ -8,6 +8,7 @@ or is stopped starts over.
 from __future__ import annotations
 
 import shutil
+import warnings
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -37,6 +38,8 @@ VALIDATION_PAIRS = 2000
 def finetune(run: FineTuneRun) -> Outcome:
     """Tune what `run` says; see the module. Raises PodFailure."""
     disable_progress_bar()
+    # The libraries call one another by old names.
+    warnings.filterwarnings("ignore", ".* is deprecated", FutureWarning)
     torch.set_num_threads(run.world.threads)
     with ranks_of(run.world) as ranks:
         done = ranks.on_main(lambda: _finished(run))
