@@ -124,3 +124,11 @@ def test_an_adapter_is_loaded_with_its_base(folder: Path, tmp_path: Path) -> Non
     model, _ = generate.load(tmp_path)
     logits = model(torch.arange(10)[None]).logits
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_adapter_that_is_no_safetensors_is_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "base")
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (tmp_path / "adapter_model.bin").write_bytes(b"a pickle, say")
+    with pytest.raises(OSError, match="no adapter_model.safetensors"):
+        generate.load(tmp_path)

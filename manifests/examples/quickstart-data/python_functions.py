@@ -5,15 +5,16 @@
 
 writes DIR/python-functions/*.jsonl, a record a function:
 
-- `text`: its source, docstring included; what a language model is trained on from scratch;
-- `path`, `name`: the file in the standard library, and the function's qualified name;
+- `text`: its source, docstring included: what a language model is trained on from scratch. It ends
+  where the function ends, so that such a model learns where functions end;
 - `description`: the first paragraph of its docstring on one line, and
-- `code`: its source without the docstring: prompt and answer for fine-tuning. Functions whose
-  docstring or body says too little have neither field; they are text only.
+- `code`: its source without the docstring: prompt and answer for fine-tuning;
+- `path`, `name`: the file in the standard library, and the function's qualified name.
 
-Functions and methods count, functions inside functions do not (they are part of the outer one).
-Methods are dedented to stand alone. Decorators are left out: they name what is not there. Comments
-and style are kept as they were written. Nothing is deduplicated or cleaned: that is curation's job.
+Functions and methods with a docstring of three words and a body that does something count; those
+inside other functions are part of these. Methods are dedented to stand alone. Decorators are left
+out: they name what is not there. Comments and style are kept as they were written. Nothing is
+deduplicated or cleaned: that is curation's job.
 
 The output depends on the version of Python alone. The standard library is (c) Python Software
 Foundation, under the PSF License Agreement (https://docs.python.org/3/license.html): keep that
@@ -30,14 +31,13 @@ import sys
 import sysconfig
 import textwrap
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from publish import NotPossible, lines, publish, run
 
 FOLDER = "python-functions"
-FILE_BYTES = 2 << 20
+FILE_BYTES = 1 << 20
 """Largest size of an output file."""
 
 SKIPPED = frozenset(
@@ -46,11 +46,10 @@ SKIPPED = frozenset(
 )
 """Folders that hold tests, programs, grammars or what is not the standard library's own."""
 
-PAIR_WORDS = 3
-PAIR_LINES = (2, 60)
-"""Least words of a description, and lines of code, that make a prompt and an answer."""
-TEXT_LINES = (3, 400)
-"""Lines of a function that is worth reading at all."""
+LEAST_WORDS = 3
+"""Words of a description at least."""
+LINES = (2, 200)
+"""Lines of code without the docstring, at least and at most."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -98,7 +97,8 @@ def does_something(function: Function) -> bool:
 def without_docstring(text: str) -> str | None:
     """The source of a function without its docstring, or None where that is not simply lines.
 
-    What is left is parsed again and must be the same program.
+    What is left is parsed again and must be the same program. Raises SyntaxError for text that is
+    none.
     """
     (function,) = ast.parse(text).body
     if not isinstance(function, Function) or ast.get_docstring(function) is None:
@@ -118,22 +118,18 @@ def without_docstring(text: str) -> str | None:
 
 
 def record_of(path: str, name: str, function: Function, source: list[str]) -> dict[str, str] | None:
-    """The record of one function, or None if there is nothing to learn from it."""
-    text = source_of(function, source)
-    count = text.count("\n") + 1
-    if not TEXT_LINES[0] <= count <= TEXT_LINES[1] or not does_something(function):
+    """The record of one function, or None if there is too little or too much of it."""
+    description = description_of(function)
+    if len(description.split()) < LEAST_WORDS or not does_something(function):
         return None
+    text = source_of(function, source)
     try:
-        ast.parse(text)
+        code = without_docstring(text)
     except SyntaxError:  # a dedented string with lines further left than the function
         return None
-    record = {"path": path, "name": name, "text": text}
-    description = description_of(function)
-    if len(description.split()) >= PAIR_WORDS:
-        code = without_docstring(text)
-        if code and PAIR_LINES[0] <= code.count("\n") + 1 <= PAIR_LINES[1]:
-            record |= {"description": description, "code": code}
-    return record
+    if code is None or not LINES[0] <= code.count("\n") + 1 <= LINES[1]:
+        return None
+    return {"path": path, "name": name, "text": text, "description": description, "code": code}
 
 
 def harvest(root: Path) -> Iterator[dict[str, str]]:
@@ -183,10 +179,9 @@ def main() -> None:
         )
     files = split(records)
     size = publish(store / FOLDER, files)
-    counts = Counter("code" in record for record in records)
     print(
         f"{store / FOLDER}: {len(records)} functions of Python {sys.version.split()[0]}, "
-        f"{counts[True]} of them with a description; {len(files)} files, {size / 1e6:.1f} MB"
+        f"{len(files)} files, {size / 1e6:.1f} MB"
     )
 
 

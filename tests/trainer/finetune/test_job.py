@@ -76,6 +76,7 @@ def test_two_ranks_with_sharded_optimizer_learn_the_task(run: FineTuneRun, tmp_p
 
 
 @pytest.mark.local
+@pytest.mark.filterwarnings("ignore:.* is deprecated:FutureWarning")  # PEFT to Transformers
 def test_an_unmerged_adapter_lies_beside_its_base(run: FineTuneRun, tmp_path: Path) -> None:
     run = with_changes(run, tuning=Tuning(lora=LoraTuning(rank=4, alpha=8, merge=False)))
     outcome = launch(run, tmp_path)

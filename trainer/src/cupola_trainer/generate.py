@@ -52,6 +52,8 @@ def load(folder: Path, *, device: str = "cpu") -> tuple[PreTrainedModel, PreTrai
     if adapter:
         from peft import PeftModel  # noqa: PLC0415  seconds to import, and seldom needed
 
+        if not (folder / "adapter_model.safetensors").is_file():
+            raise OSError(f"{folder} has no adapter_model.safetensors")
         model = PeftModel.from_pretrained(
             model, str(folder), use_safetensors=True, local_files_only=True
         ).merge_and_unload()
