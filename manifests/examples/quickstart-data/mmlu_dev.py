@@ -39,9 +39,9 @@ dataset_kwargs:
     test: mmlu_dev.jsonl
 test_split: test
 output_type: multiple_choice
-doc_to_text: "{{question.strip()}}\\nA. {{choices[0]}}\\nB. {{choices[1]}}\\nC. {{choices[2]}}\\n\\
-  D. {{choices[3]}}\\nAnswer:"
-doc_to_choice: ["A", "B", "C", "D"]
+doc_to_text: "{{question.strip()}}{% for choice in choices %}\\n{{'ABCDE'[loop.index0]}}. {{choice}}\\
+  {% endfor %}\\nAnswer:"
+doc_to_choice: "{{['A', 'B', 'C', 'D', 'E'][:choices|length]}}"
 doc_to_target: answer
 metric_list:
   - metric: acc
@@ -53,26 +53,30 @@ metadata:
 
 QUESTION = re.compile(
     r"(?P<question>.+?)\s\(A\)\s(?P<A>.+?)\s\(B\)\s(?P<B>.+?)\s\(C\)\s(?P<C>.+?)\s\(D\)\s(?P<D>.+?)"
-    r"\nA:\s(?P<reasoning>.+)",
+    r"(?:\s\(E\)\s(?P<E>.+?))?\nA:\s(?P<reasoning>.+)",
     re.DOTALL,
 )
 ANSWER = re.compile(r"answer is \(?([A-E])\)?", re.IGNORECASE)
 
 
 def question_of(text: str, subject: str) -> dict[str, Any] | None:
-    """One question of a prompt, or None unless it has four choices and one stated answer."""
+    """One question of a prompt, or None unless it has its choices and one stated answer.
+
+    All have four choices, but for one of college chemistry that the package carries with five.
+    """
     match = QUESTION.fullmatch(text.strip())
     if match is None:
         return None
-    choices = [" ".join(match[letter].split()) for letter in "ABCD"]
+    letters = [letter for letter in "ABCDE" if match[letter]]
+    choices = [" ".join(match[letter].split()) for letter in letters]
     stated = set(ANSWER.findall(match["reasoning"]))
-    if "(E)" in choices[3] or len(stated) != 1 or not stated <= set("ABCD"):
+    if len(stated) != 1 or not stated <= set(letters):
         return None
     return {
         "subject": subject,
         "question": match["question"].strip(),
         "choices": choices,
-        "answer": "ABCD".index(stated.pop()),
+        "answer": letters.index(stated.pop()),
     }
 
 

@@ -54,6 +54,18 @@ LINES = (2, 200)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a source. Raises SyntaxError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # invalid escapes in old modules
+        return ast.parse(text)
+
+
+def rows(text: str) -> list[str]:
+    """The lines of a source as the parser counts them, with their ends."""
+    return re.split("(?<=\n)", text)
+
+
 def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, Function]]:
     """Functions and methods of a module with their qualified names, in order of their lines."""
     for node in ast.iter_child_nodes(tree):
@@ -100,18 +112,18 @@ def without_docstring(text: str) -> str | None:
     What is left is parsed again and must be the same program. Raises SyntaxError for text that is
     none.
     """
-    (function,) = ast.parse(text).body
+    (function,) = parsed(text).body
     if not isinstance(function, Function) or ast.get_docstring(function) is None:
         return None
     docstring = function.body.pop(0)
     if not function.body or docstring.end_lineno is None:
         return None
-    source = text.splitlines(keepends=True)
+    source = rows(text)
     above = "".join(source[: docstring.lineno - 1]).rstrip()
     below = "".join(source[docstring.end_lineno :]).lstrip("\n").rstrip()
     code = f"{above}\n{below}"
     try:
-        same = ast.dump(ast.parse(code).body[0]) == ast.dump(function)
+        same = [ast.dump(statement) for statement in parsed(code).body] == [ast.dump(function)]
     except SyntaxError:
         return None
     return code if same else None
@@ -140,12 +152,10 @@ def harvest(root: Path) -> Iterator[dict[str, str]]:
             continue
         try:
             text = path.read_text(encoding="utf-8")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # invalid escapes in old modules
-                tree = ast.parse(text)
+            tree = parsed(text)
         except (SyntaxError, UnicodeDecodeError):
             continue
-        source = re.split("(?<=\n)", text)
+        source = rows(text)
         for name, function in functions(tree):
             record = record_of(relative.as_posix(), name, function, source)
             if record:

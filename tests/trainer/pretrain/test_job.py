@@ -27,8 +27,11 @@ from cupola_api.run import (
 )
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer import history, storage
+from cupola_trainer.model import build
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import main
+from cupola_trainer.pretrain.data import TrainingData, open_datasets
+from cupola_trainer.pretrain.schedule import learning_rate
 from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, Split, write_shard
 
 # DeepSpeed uses what PyTorch is about to drop.
@@ -157,6 +160,43 @@ def test_a_run_ends_with_a_model_that_has_learned(
     assert model.num_parameters() == outcome.model.parameters
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "artifact")
     assert (tokenizer.eos_token_id, model.generation_config.pad_token_id) == (0, 1)
+
+
+def _reference_losses(run: PretrainRun) -> list[float]:
+    """The same training as a plain PyTorch loop over whole batches."""
+    model = build(run.shape, run.hyperparameters.seed)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [w for w in model.parameters() if w.ndim > 1], "weight_decay": 0.1},
+            {"params": [w for w in model.parameters() if w.ndim == 1], "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.95),
+        eps=1e-8,
+    )
+    data = TrainingData(run, open_datasets(run))
+    losses = []
+    for step in range(run.steps):
+        tokens = torch.from_numpy(data.read(range(step * 8, step * 8 + 8)))
+        logits = model(input_ids=tokens[:, :-1]).logits
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps=12, warmup=2, peak=1e-2, final_ratio=0.1)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    return losses
+
+
+@pytest.mark.parametrize("stage", range(4))
+def test_losses_are_those_of_a_plain_loop(
+    stage: int, tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _run(tmp_path, dataset, precision=Precision.FP32, zero_stage=stage)
+    _train(run, monkeypatch)
+    losses = [entry["loss"] for entry in history.read(storage.path_of(run.folder))]
+    assert losses == pytest.approx(_reference_losses(run), rel=1e-5)
 
 
 def test_the_model_that_is_exported_has_the_loss_that_is_reported(

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import datasets
 import lm_eval.utils
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -38,6 +39,7 @@ lm_eval.utils.env = _sandbox
 
 os.environ["DISABLE_MULTIPROC"] = "1"  # a bootstrap of a second needs no pool of processes
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
+datasets.disable_progress_bars()
 
 
 def load(folder: Path, name: str, *, shots: int, seed: int, cache: Path) -> Task:

@@ -40,9 +40,9 @@ class Result(NamedTuple):
     samples: list[dict[str, Any]]
 
 
-def rounded(value: float | None) -> float | None:
-    """Six significant digits: more would be noise, and status is small."""
-    return None if value is None else float(f"{value:.6g}")
+def rounded(value: float | None, digits: int = 6) -> float | None:
+    """So many significant digits: more would be noise, and status is small."""
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def scores(task: str, model: Result, compared: Result | None) -> list[Score]:

@@ -18,7 +18,10 @@ from cupola_trainer.pod import PodFailure
 from cupola_trainer.termination import Termination
 
 WINDOW = 20
-"""Steps over which the speed is smoothed, and the last loss averaged."""
+"""Steps over which the speed is smoothed."""
+
+LAST_LOSSES = 50
+"""Steps whose mean loss is the training loss of the summary: batches differ in length, so in loss."""
 
 SECONDS = 5.0
 """Time between two lines for people."""
@@ -45,7 +48,7 @@ class Watch(TrainerCallback):
         self._meter = meter
         self._history = history
         self._termination = termination
-        self._losses: deque[float] = deque(maxlen=WINDOW)
+        self._losses: deque[float] = deque(maxlen=LAST_LOSSES)
         self._times: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW + 1)
         self._said = -math.inf
 

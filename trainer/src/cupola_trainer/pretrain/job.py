@@ -67,7 +67,8 @@ def pretrain(run: PretrainRun) -> Outcome:
                 return Outcome(
                     outcome=OutcomeKind.STOPPED,
                     reason="Terminated",
-                    message=f"stopped as asked after step {loop.step} of {run.steps}, state saved",
+                    message=f"stopped as asked after step {loop.step} of {run.steps}; the next "
+                    "attempt goes on from there",
                     step=loop.step,
                 )
             summary = _measure(run, ranks, loop, datasets)
