@@ -97,6 +97,17 @@ def test_data_that_is_damaged_is_said_so(quiz: Path, tmp_path: Path) -> None:
         harness.load(quiz, "quiz", shots=0, seed=0, cache=tmp_path / "cache")
 
 
+def test_a_question_that_the_task_does_not_fit_is_said_so(
+    subject: Subject, quiz: Path, tmp_path: Path
+) -> None:
+    with (quiz / "quiz.jsonl").open("a") as file:
+        file.write('{"question": "Which?", "choices": ["a", "b"], "answer": null}\n')
+    task = harness.load(quiz, "quiz", shots=0, seed=0, cache=tmp_path / "cache")
+    with pytest.raises(PodFailure, match="correct its files") as failure:
+        harness.measure(subject, task, limit=None)
+    assert failure.value.reason == "HarnessTaskInvalid"
+
+
 def test_the_model_is_left_as_it_was(subject: Subject, quiz: Path, tmp_path: Path) -> None:
     ids = torch.arange(10)[None]
     with torch.no_grad():

@@ -103,7 +103,7 @@ def ranks_of(world: World) -> Iterator[Ranks]:
     try:
         dist.init_process_group(
             "nccl" if gpu else "gloo",
-            init_method="env://" if "RANK" in os.environ else "tcp://127.0.0.1:0",
+            init_method="env://" if "MASTER_ADDR" in os.environ else "tcp://127.0.0.1:0",
             rank=rank,
             world_size=size,
             timeout=TIMEOUT,
@@ -114,7 +114,7 @@ def ranks_of(world: World) -> Iterator[Ranks]:
         lost = True
         raise failure_of(error) or error from error
     finally:
-        if not lost:  # a farewell could wait for ranks that are gone
+        if dist.is_initialized() and not lost:  # a farewell could wait for ranks that are gone
             deepspeed.comm.destroy_process_group()
 
 

@@ -52,15 +52,8 @@ def load(folder: Path, name: str, *, shots: int, seed: int, cache: Path) -> Task
     config["num_fewshot"] = shots
     try:
         task: Task = TaskManager(include_defaults=False).load([config])["tasks"][name]
-    except Exception as error:  # whatever the harness finds wrong with the files
-        first = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise PodFailure(
-            "HarnessTaskInvalid",
-            f"task {name} cannot be loaded by lm-evaluation-harness; correct its files: {first}"[
-                :400
-            ],
-            FailureClass.USER,
-        ) from error
+    except Exception as error:
+        raise _invalid(name, error) from error
     task.set_fewshot_seed(seed=seed)
     return task
 
@@ -69,7 +62,8 @@ def measure(subject: Subject, task: Task, *, limit: int | None) -> Result:
     """Every metric that the harness reports for the task, with its standard error.
 
     A question longer than the model's context loses its beginning. Chance is known for multiple
-    choice: the mean over the questions of 1 / number of choices.
+    choice: the mean over the questions of 1 / number of choices. Raises PodFailure for questions
+    that the task's own templates do not fit.
     """
     config = subject.model.config
     context: int = config.max_position_embeddings
@@ -81,7 +75,12 @@ def measure(subject: Subject, task: Task, *, limit: int | None) -> Result:
         max_length=context,
     )
     loaded = {"tasks": {task.task_name: task}, "groups": {}, "group_map": {}}
-    found: Any = evaluate(model, loaded, limit=limit, bootstrap_iters=BOOTSTRAP)
+    try:
+        found: Any = evaluate(model, loaded, limit=limit, bootstrap_iters=BOOTSTRAP)
+    except RuntimeError:  # of torch
+        raise
+    except Exception as error:
+        raise _invalid(task.task_name, error) from error
     results: dict[str, Any] = found["results"][task.task_name]
     better: dict[str, bool] = found["higher_is_better"][task.task_name]
     samples: list[dict[str, Any]] = found["samples"][task.task_name]
@@ -92,18 +91,28 @@ def measure(subject: Subject, task: Task, *, limit: int | None) -> Result:
         metric, comma, kept_by = key.partition(",")
         if not comma or metric.endswith("_stderr"):
             continue
-        error = results.get(f"{metric}_stderr,{kept_by}")
+        spread = results.get(f"{metric}_stderr,{kept_by}")
         measured.append(
             Measured(
                 metric=_name(metric, kept_by),
                 value=float(value),
-                standard_error=error if isinstance(error, float) else None,
+                standard_error=spread if isinstance(spread, float) else None,
                 chance=chance if metric in GUESSED else None,
                 higher_is_better=better.get(metric, True),
                 samples=count,
             )
         )
     return Result(measured, [_sample(sample, better) for sample in samples[:SAMPLES]])
+
+
+def _invalid(name: str, error: Exception) -> PodFailure:
+    """Whatever the harness finds wrong with the files of a task."""
+    first = f"{type(error).__name__}: {error}".splitlines()[0]
+    return PodFailure(
+        "HarnessTaskInvalid",
+        f"lm-evaluation-harness cannot use task {name}; correct its files: {first}"[:400],
+        FailureClass.USER,
+    )
 
 
 def _name(metric: str, kept_by: str) -> str:

@@ -45,7 +45,7 @@ def evaluate(run: EvaluateRun) -> Outcome:
             meter.set({metrics.PROGRESS: share})
 
         results = [
-            _measure(source, model, tasks, run.device, partial(_part, report, index, len(models)))
+            _measured(source, model, tasks, run.device, partial(_part, report, index, len(models)))
             for index, (source, model) in enumerate(zip(sources, models, strict=True))
         ]
     found = [
@@ -64,6 +64,22 @@ def evaluate(run: EvaluateRun) -> Outcome:
     lineage = [*(source.lineage() for source in sources), *(task.data for task in tasks.values())]
     inputs = list({entry.digest: entry for entry in lineage}.values())
     return outcome_of(run, seal(place, kind="Scores", run=run.digest, inputs=inputs), found)
+
+
+def _measured(
+    source: Input, folder: Path, tasks: dict[str, Prepared], device: str, report: Report
+) -> dict[str, Result]:
+    try:
+        return _measure(source, folder, tasks, device, report)
+    except RuntimeError as error:
+        if "out of memory" in str(error) or "DefaultCPUAllocator" in str(error):
+            raise PodFailure(
+                "OutOfMemory",
+                f"{source.kind} {source.name} does not fit the memory of the pod; choose a pool "
+                "with more in spec.pools",
+                FailureClass.OUT_OF_MEMORY,
+            ) from error
+        raise
 
 
 def _measure(

@@ -125,12 +125,20 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         train_loss=rounded(watcher.loss),
         tokenizer_digest=tokenizer_digest,
     )
-    artifact, facts = ranks.on_main(lambda: _publish(run, place, trained, figures))
-    return _succeeded(Artifact.model_validate(artifact), ModelSummary.model_validate(facts))
+    artifact, facts = ranks.on_main(
+        lambda: _publish(run, place, trained, figures, ranks.device.type)
+    )
+    return _succeeded(
+        Artifact.model_validate(artifact), ModelSummary.model_validate(facts), left_out=too_long
+    )
 
 
 def _publish(
-    run: FineTuneRun, place: Path, trained: dict[str, torch.Tensor], figures: ModelSummary
+    run: FineTuneRun,
+    place: Path,
+    trained: dict[str, torch.Tensor],
+    figures: ModelSummary,
+    device: str,
 ) -> list[Any]:
     """Save the model, measure what was saved, seal it; returns artifact and summary as JSON."""
     from cupola_trainer import generate, likelihood  # noqa: PLC0415
@@ -139,7 +147,7 @@ def _publish(
     shutil.rmtree(place, ignore_errors=True)  # of a run by hand
     parameters, changed = models.save(place, path_of(run.base.uri), run, trained)
     torch.set_num_threads(run.world.threads * run.world.gpus_per_node)  # the other ranks wait
-    model, tokenizer = generate.load(place)
+    model, tokenizer = generate.load(place, device=device)
     pairs = islice(read_pairs(path_of(run.dataset.uri), "validation"), VALIDATION_PAIRS)
     held_out = [likelihood.answer(tokenizer, *pair) for pair in pairs]
     loss = entropy = None
@@ -164,10 +172,13 @@ def _publish(
     return [sealed.to_json(), summary.to_json()]
 
 
-def _succeeded(artifact: Artifact, model: ModelSummary) -> Outcome:
+def _succeeded(artifact: Artifact, model: ModelSummary, *, left_out: int = 0) -> Outcome:
+    message = f"tuned in {model.steps} steps on {model.tokens} tokens"
+    if left_out:
+        message += f"; {left_out} examples longer than spec.maxLength were left out"
     return Outcome(
         outcome=OutcomeKind.SUCCEEDED,
-        message=f"tuned in {model.steps} steps on {model.tokens} tokens",
+        message=message,
         step=model.steps,
         artifact=artifact,
         model=model,
