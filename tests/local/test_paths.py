@@ -6,28 +6,28 @@ from hypothesis import strategies as st
 
 from cupola_operator.local.paths import rewrite
 
-MOUNTS = {"/work": "/d/work/1", "/work/in": "/d/in", "/dev/termination-log": "/d/end"}
+MOUNTS = {"/data": "/d/data/1", "/data/in": "/d/in", "/dev/termination-log": "/d/end"}
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("/work", "/d/work/1"),
-        ("/work/", "/d/work/1/"),
-        ("/work/run.yaml", "/d/work/1/run.yaml"),
-        ("/work/in/x", "/d/in/x"),
-        ("/work/inner", "/d/work/1/inner"),
-        ("--out=/work/x", "--out=/d/work/1/x"),
-        ("a:/work:/work/in", "a:/d/work/1:/d/in"),
-        ("cat /work/a > /work/b", "cat /d/work/1/a > /d/work/1/b"),
-        ("'/work/a'", "'/d/work/1/a'"),
+        ("/data", "/d/data/1"),
+        ("/data/", "/d/data/1/"),
+        ("/data/run.yaml", "/d/data/1/run.yaml"),
+        ("/data/in/x", "/d/in/x"),
+        ("/data/inner", "/d/data/1/inner"),
+        ("--out=/data/x", "--out=/d/data/1/x"),
+        ("a:/data:/data/in", "a:/d/data/1:/d/in"),
+        ("cat /data/a > /data/b", "cat /d/data/1/a > /d/data/1/b"),
+        ("'/data/a'", "'/d/data/1/a'"),
         ("/dev/termination-log", "/d/end"),
-        ("/workshop", "/workshop"),
-        ("/work-2", "/work-2"),
-        ("/work.d", "/work.d"),
-        ("/my/work", "/my/work"),
-        ("file:///work/x", "file:///work/x"),
-        ("./work", "./work"),
+        ("/datashop", "/datashop"),
+        ("/data-2", "/data-2"),
+        ("/data.d", "/data.d"),
+        ("/my/data", "/my/data"),
+        ("file:///data/x", "file:///data/x"),
+        ("./data", "./data"),
         ("", ""),
     ],
 )

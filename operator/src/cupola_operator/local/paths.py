@@ -10,8 +10,8 @@ def rewrite(text: str, mounts: Mapping[str, str]) -> str:
     """Replace each mount path in `text` (a command, an argument, a value) by its real path.
 
     A mount path counts where a path begins and up to where a path component ends, so that
-    `/work/x`, `--out=/work/x` and `/bin:/work` change and `/workshop`, `/my/work` and
-    `file:///work` do not. Of nested mounts the longest wins, and what was put in is not looked at
+    `/data/x`, `--out=/data/x` and `/bin:/data` change and `/datashop`, `/my/data` and
+    `file:///data` do not. Of nested mounts the longest wins, and what was put in is not looked at
     again.
     """
     if not mounts:

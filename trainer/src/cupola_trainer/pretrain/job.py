@@ -25,9 +25,10 @@ from cupola_trainer.model import build, choose_attention
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import data
 from cupola_trainer.pretrain import engine as deep
-from cupola_trainer.pretrain.loop import Loop, Termination
+from cupola_trainer.pretrain.loop import Loop
 from cupola_trainer.pretrain.report import Report
 from cupola_trainer.pretrain.validate import validation_loss
+from cupola_trainer.termination import Termination
 
 ARTIFACT = "artifact"
 """Folder of an attempt that holds the model."""

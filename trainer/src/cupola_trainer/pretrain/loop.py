@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections import deque
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Self
 
 import torch
 
@@ -23,31 +20,10 @@ from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.data import TrainingData
 from cupola_trainer.pretrain.report import Report
 from cupola_trainer.pretrain.schedule import learning_rate
+from cupola_trainer.termination import Termination
 
 LAST_LOSSES = 10
 """Steps whose mean loss is the training loss of the summary."""
-
-
-class Termination:
-    """Notes SIGTERM while it is open, instead of dying of it."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-    def __enter__(self) -> Self:
-        self._old = signal.signal(signal.SIGTERM, self._note)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        signal.signal(signal.SIGTERM, self._old)
 
 
 class Loop:
