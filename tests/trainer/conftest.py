@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
+
+GANG = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @pytest.fixture(autouse=True)
-def environment() -> Iterator[None]:
-    """Put back what libraries set (RANK, LOCAL_RANK, ...), which would make the next a gang."""
-    before = dict(os.environ)
-    yield
-    for name in os.environ.keys() - before.keys():
-        del os.environ[name]
-    os.environ.update(before)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what a library of an earlier test set, which would make this one a gang."""
+    for name in GANG:
+        monkeypatch.delenv(name, raising=False)

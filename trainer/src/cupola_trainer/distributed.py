@@ -94,7 +94,8 @@ def ranks_of(world: World) -> Iterator[Ranks]:
     device = torch.device("cuda", local) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)
-    os.environ.setdefault("LOCAL_RANK", "0")  # DeepSpeed asks for it
+    alone = "LOCAL_RANK" not in os.environ
+    os.environ["LOCAL_RANK"] = str(local)  # DeepSpeed asks for it
     # DeepSpeed would compile an operator for CPU ranks that share memory, for 41 s; gloo gives the
     # same sums on one node as over many.
     vars(deepspeed.ops)["__compatible_ops__"] = {}
@@ -116,6 +117,8 @@ def ranks_of(world: World) -> Iterator[Ranks]:
     finally:
         if dist.is_initialized() and not lost:  # a farewell could wait for ranks that are gone
             deepspeed.comm.destroy_process_group()
+        if alone:  # other libraries take it for a gang
+            os.environ.pop("LOCAL_RANK", None)
 
 
 def failure_of(error: RuntimeError) -> PodFailure | None:
