@@ -8,7 +8,7 @@ a laptop refuses exactly what a cluster refuses, in the same words.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import celpy
 from celpy.adapter import json_to_cel
@@ -56,3 +56,10 @@ class Model(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """The object as JSON values, by its API names, without what is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def models_in(annotation: Any) -> list[type[Model]]:
+    """The types of the API inside an annotation such as `list[Source] | None`, in its order."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]

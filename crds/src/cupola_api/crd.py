@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, NoDefault
 from pydantic_core import core_schema
 
 from cupola_api import GROUP, VERSION
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, models_in
 from cupola_api.common import NAME_RULE, Attempt, Column, Condition, Resource
 from cupola_api.dataset import RuleCount, Source
 from cupola_api.evaluation import EvaluationTask, Score
@@ -153,11 +153,7 @@ def definition(kind: type[Resource]) -> dict[str, Any]:
     spec = structural(spec_type(kind))
     spec["description"] = kind.model_fields["spec"].description
     spec[_RULES] = [*spec.get(_RULES, []), _rule(transition_rule(kind))]
-    (status_type,) = (
-        part
-        for part in kind.model_fields["status"].annotation.__args__  # type: ignore[union-attr]
-        if part is not type(None)
-    )
+    (status_type,) = models_in(kind.model_fields["status"].annotation)
     status = structural(status_type)
     status["description"] = kind.model_fields["status"].description
     name = kind.kind_name()

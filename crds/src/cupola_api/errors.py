@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import types
-from typing import Any, Union, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cupola_api.base import models_in
 from cupola_api.quantities import UNITS
 
 WORDS = UNITS | {
@@ -155,19 +156,10 @@ def _many(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The model types inside an annotation such as `list[Source] | None`."""
-    if get_origin(annotation) in (Union, types.UnionType, list, dict) or get_args(annotation):
-        return [model for part in get_args(annotation) for model in _models(part)]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return []
-
-
 def _field(root: type[BaseModel], location: tuple[int | str, ...]) -> Any:
     """The FieldInfo at a path of aliases, or None."""
     field = None
-    models = [root]
+    models: Sequence[type[BaseModel]] = [root]
     for step in location:
         if isinstance(step, int):
             continue
@@ -180,16 +172,16 @@ def _field(root: type[BaseModel], location: tuple[int | str, ...]) -> Any:
         if not found:
             return None
         field = found[0]
-        models = _models(field.annotation)
+        models = models_in(field.annotation)
     return field
 
 
 def _fields(root: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """The names that may stand at a path."""
-    models = [root]
+    models: Sequence[type[BaseModel]] = [root]
     if any(not isinstance(step, int) for step in location):
         field = _field(root, location)
-        models = _models(field.annotation) if field else []
+        models = models_in(field.annotation) if field else []
     return [info.alias or name for model in models for name, info in model.model_fields.items()]
 
 

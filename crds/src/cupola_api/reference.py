@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cupola_api import API_VERSION
-from cupola_api.base import Model
+from cupola_api.base import Model, models_in
 from cupola_api.kinds import KINDS, spec_type, transition_rule
 
 HEADER = f"""# API reference
@@ -30,12 +30,6 @@ def _parts(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, types.UnionType):
         return [part for part in get_args(annotation) if part is not type(None)]
     return [annotation]
-
-
-def _models(annotation: Any) -> list[type[Model]]:
-    if isinstance(annotation, type) and issubclass(annotation, Model):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _type(annotation: Any) -> str:
@@ -114,10 +108,10 @@ def page() -> str:
         lines += [f"## {kind.kind_name()}", "", (kind.__doc__ or "").strip(), ""]
         lines += [f"Short name `{kind.short}`; `kubectl get` shows {columns}.", ""]
         lines += [f"On an update: {transition_rule(kind).message}.", ""]
-        status = _models(kind.model_fields["status"].annotation)[0]
+        status = models_in(kind.model_fields["status"].annotation)[0]
         for model in (spec_type(kind), status):
             lines += _section(model, "###")
-            queue += [m for f in model.model_fields.values() for m in _models(f.annotation)]
+            queue += [m for f in model.model_fields.values() for m in models_in(f.annotation)]
     lines += ["## Types", ""]
     while queue:
         model = queue.pop(0)
@@ -125,7 +119,7 @@ def page() -> str:
             continue
         seen.append(model)
         lines += _section(model, "###")
-        queue += [m for f in model.model_fields.values() for m in _models(f.annotation)]
+        queue += [m for f in model.model_fields.values() for m in models_in(f.annotation)]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
 
