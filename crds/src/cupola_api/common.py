@@ -83,6 +83,16 @@ class ModelReference(Model):
         return self.pretrain_job or self.fine_tune or ""
 
 
+class FailureClass(StrEnum):
+    """Whose move it is after a failure."""
+
+    USER = "User"
+    DATA = "Data"
+    OUT_OF_MEMORY = "OutOfMemory"
+    INFRASTRUCTURE = "Infrastructure"
+    UNKNOWN = "Unknown"
+
+
 class Phase(StrEnum):
     """Where a resource stands, in one word. For people and columns; programs read conditions."""
 
@@ -93,6 +103,7 @@ class Phase(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     STALLED = "Stalled"
+    SUSPENDED = "Suspended"
 
 
 class ConditionStatus(StrEnum):
@@ -108,7 +119,8 @@ class Condition(Model):
 
     type: str = Field(
         max_length=64,
-        description="Ready, Reconciling or Stalled (kstatus), Succeeded, Failed or Outdated.",
+        description="Ready, Reconciling or Stalled (kstatus), Suspended, Succeeded, Failed or "
+        "Outdated.",
     )
     status: ConditionStatus = Field(description="Whether it holds.")
     reason: str = Field(
@@ -127,6 +139,10 @@ class RunStatus(Model):
     revision: int = Field(description="spec.revision of the run.")
     digest: Digest | None = Field(
         None, description="Digest of the resolved spec and its inputs; names the output folder."
+    )
+    started_at: Time | None = Field(
+        None,
+        description="When it was resolved, or retried by annotation; a deadline counts from it.",
     )
 
 
@@ -163,14 +179,29 @@ class Cost(Model):
     energy_kwh: Amount = Field(description="Energy so far by the pool's stated watts, kWh.")
 
 
+class PodTime(Model):
+    """A pod of an attempt, and when it held its devices; kept so that it counts when it is gone."""
+
+    uid: str = Field(max_length=64, description="Its uid.")
+    gpus: int = Field(0, ge=0, description="Devices that it holds.")
+    started_at: Time | None = Field(None, description="When it started; absent = not yet.")
+    until: Time | None = Field(None, description="When it ended, or was last seen running.")
+    outcome: str | None = Field(
+        None, max_length=63, description="Succeeded or Failed; absent while its end is not seen."
+    )
+    estimated: bool = Field(False, description="Whether its node did not observe its end.")
+
+
 class Attempt(Model):
     """One try of a run: the pods that were started together, and how they ended."""
 
     number: int = Field(ge=1, description="1 for the first.")
     name: str = Field(max_length=63, description="The PyTorchJob or Job.")
     stage: str | None = Field(None, max_length=63, description="The stage, where a run has stages.")
-    pods: list[Annotated[str, Field(max_length=64)]] = Field(
-        default_factory=list, max_length=64, description="uids of its pods (the first 64)."
+    pods: list[PodTime] = Field(
+        default_factory=list,
+        max_length=64,
+        description="Its pods (the first 64), while it is the newest attempt.",
     )
     started_at: Time | None = Field(None, description="When its first pod started.")
     ended_at: Time | None = Field(None, description="When its last pod ended.")
@@ -179,11 +210,21 @@ class Attempt(Model):
     wasted: Amount = Field("0", description="The part that bought nothing.")
     estimated: bool = Field(False, description="Whether its end was not observed but estimated.")
     outcome: str | None = Field(
-        None, max_length=63, description="Succeeded, Failed or Lost; absent while it runs."
+        None,
+        max_length=63,
+        description="Succeeded; Failed: by its program; Lost: by the cluster; Stopped: in good "
+        "order, from outside; absent while it runs.",
     )
+    failure: FailureClass | None = Field(None, description="Whose move it is, if it failed.")
     reason: str | None = Field(None, max_length=64, description="Why, as one word.")
     message: str | None = Field(None, max_length=512, description="Why, as a sentence.")
     checkpoint_step: int | None = Field(None, description="Step of its newest checkpoint.")
+    resumed_step: int | None = Field(
+        None, description="Step of the checkpoint that it went on from; 0 if it began anew."
+    )
+    forgiven: bool = Field(
+        False, description="Whether a retry by annotation took it off the count of retries."
+    )
 
 
 class Artifact(Model):
@@ -219,6 +260,11 @@ class Status(Model):
         default_factory=list, max_length=64, description="The tries of this run, oldest first."
     )
     artifact: Artifact | None = Field(None, description="The output, when there is one.")
+    retry: str | None = Field(
+        None,
+        max_length=253,
+        description="The token of the annotation cupola.dev/retry that was handled last.",
+    )
     lineage: list[Lineage] = Field(
         default_factory=list, max_length=64, description="What the output is made from."
     )

@@ -22,6 +22,7 @@ from cupola_api.common import (
     Status,
     Uri,
 )
+from cupola_api.control import Control
 
 FieldName = Annotated[str, Field(min_length=1, max_length=128)]
 
@@ -168,11 +169,12 @@ class Task(Model):
     output: FieldName = Field(description="The field that holds the answer.")
 
 
-class DatasetSpec(Model):
+class DatasetSpec(Control):
     """What data, and how it is curated."""
 
-    mutable: ClassVar = {"maxPods"}
+    mutable: ClassVar = Control.mutable | {"maxPods"}
     rules: ClassVar = (
+        *Control.rules,
         Rule(
             "!has(self.task) || self.sources.all(s, s.format in ['Jsonl', 'Parquet'])",
             "task names fields of a record: every source must then be of format Jsonl or Parquet",

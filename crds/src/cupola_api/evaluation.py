@@ -21,6 +21,7 @@ from cupola_api.common import (
     Status,
     Uri,
 )
+from cupola_api.control import Control
 from cupola_api.training import Pools
 
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$", max_length=63)]
@@ -105,11 +106,12 @@ class Threshold(Model):
     )
 
 
-class EvaluationSpec(Model):
+class EvaluationSpec(Control):
     """What to measure, and what is good enough."""
 
-    mutable: ClassVar = {"thresholds"}
+    mutable: ClassVar = Control.mutable | {"thresholds"}
     rules: ClassVar = (
+        *Control.rules,
         Rule(
             "self.tasks.all(t, self.tasks.exists_one(u, u.name == t.name))",
             "tasks must have different names",

@@ -23,6 +23,7 @@ from cupola_api.common import (
     Status,
     Uri,
 )
+from cupola_api.control import Control
 from cupola_api.training import ModelSummary, Parallelism, Pools, Precision, Schedule
 
 
@@ -69,11 +70,8 @@ class Tuning(Model):
     lora: LoraTuning | None = Field(None, description="Low-rank adapters.")
 
 
-class FineTuneSpec(Model):
+class FineTuneSpec(Control):
     """What to tune, on what, how."""
-
-    rules: ClassVar = ()
-    mutable: ClassVar[set[str]] = set()
 
     revision: Revision = 1
     base: ModelReference = Field(description="The model to start from.")

@@ -11,10 +11,12 @@ from enum import StrEnum
 from pydantic import Field, ValidationError
 
 from cupola_api.base import Model
-from cupola_api.common import Artifact, Digest
+from cupola_api.common import Artifact, Digest, FailureClass
 from cupola_api.dataset import DatasetSummary
 from cupola_api.evaluation import Score
 from cupola_api.training import ModelSummary
+
+__all__ = ["MAX_BYTES", "FailureClass", "Listing", "Outcome", "OutcomeKind", "read"]
 
 MAX_BYTES = 4096
 
@@ -25,16 +27,6 @@ class OutcomeKind(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     STOPPED = "Stopped"
-
-
-class FailureClass(StrEnum):
-    """Whose move it is after a failure."""
-
-    USER = "User"
-    DATA = "Data"
-    OUT_OF_MEMORY = "OutOfMemory"
-    INFRASTRUCTURE = "Infrastructure"
-    UNKNOWN = "Unknown"
 
 
 class Listing(Model):

@@ -22,6 +22,7 @@ from cupola_api.common import (
     Status,
     Uri,
 )
+from cupola_api.control import Control
 from cupola_api.quantities import Count
 from cupola_api.training import (
     Checkpoint,
@@ -97,11 +98,11 @@ class ModelSpec(Model):
     )
 
 
-class PretrainJobSpec(Model):
+class PretrainJobSpec(Control):
     """What to train, on what, for how long."""
 
-    mutable: ClassVar[set[str]] = set()
     rules: ClassVar = (
+        *Control.rules,
         Rule(
             "!(has(self.tokens) && has(self.tokensPerParameter))",
             "say how long to train once: write either tokens or tokensPerParameter",
