@@ -342,7 +342,7 @@ def test_a_training_that_was_asked_to_stop_goes_on_at_once(bench: Bench, kit: An
     bench.settle()
     bench.run_pods(Outcome(outcome=OutcomeKind.STOPPED, reason="Stopped", step=7), code=143)
     first = bench.status(BASE)["attempts"][0]
-    assert (first["outcome"], first["reason"], first["wasted"]) == ("Lost", "Stopped", "0")
+    assert (first["outcome"], first["reason"], first["wasted"]) == ("Stopped", "Stopped", "0")
     assert bench.status(BASE)["attempts"][1]["name"] == "base-ptj-r1-a2"
 
 

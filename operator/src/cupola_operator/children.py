@@ -48,6 +48,11 @@ PATIENCE = timedelta(seconds=60)
 _BY_NODE = {"NodeLost", "NodeAffinity", "Evicted", "Preempting", "Shutdown", "Terminated"}
 """Reasons of a pod's status by which its node, not its program, ended it."""
 
+START_ERRORS = {"StartError", "ContainerCannotRun"}
+"""Reasons of a container that never ran: its message is then its node's."""
+
+_LONGEST_MESSAGE = 256
+
 _RUN: TypeAdapter[contract.Run] = TypeAdapter(contract.Run)
 
 
@@ -137,6 +142,8 @@ class Pod:
     ip: str | None = None
     exit_code: int | None = None
     reason: str = ""
+    message: str = ""
+    """Why its node ended it or could not start it, in words."""
     waiting: str = ""
     """What keeps it from starting, if anything does."""
     outcome: Outcome | None = None
@@ -202,6 +209,7 @@ class Pod:
             ip=status.get("podIP"),
             exit_code=_exit_code(ended, status) if terminal else None,
             reason=str(status.get("reason") or ended.get("reason") or ""),
+            message=_message(status, ended, conditions.get("DisruptionTarget", {})),
             waiting="" if terminal else _waiting(state, conditions),
             outcome=outcome.read(ended.get("message")),
             by_node=status.get("reason") in _BY_NODE
@@ -262,6 +270,16 @@ def _waiting(state: Mapping[str, Any], conditions: Mapping[str, dict[str, Any]])
         return f"{scheduled.get('reason')}: {scheduled.get('message')}"
     waiting = state.get("waiting") or {}
     return ": ".join(str(waiting[part]) for part in ("reason", "message") if waiting.get(part))
+
+
+def _message(
+    status: Mapping[str, Any], ended: Mapping[str, Any], disruption: Mapping[str, Any]
+) -> str:
+    """What the node says in words; a program's own termination message is no part of it."""
+    said = status.get("message") or disruption.get("message")
+    if not said and ended.get("reason") in START_ERRORS:
+        said = ended.get("message")
+    return str(said or "")[:_LONGEST_MESSAGE]
 
 
 def _exit_code(ended: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:

@@ -12,8 +12,14 @@ REVISION = f"{GROUP}/revision"
 ATTEMPT = f"{GROUP}/attempt"
 STAGE = f"{GROUP}/stage"
 POOL = f"{GROUP}/pool"
+RETRY = f"{GROUP}/retry"
+"""Annotation of a resource: a new token asks for another try of a run that failed."""
+
 GPUS = f"{GROUP}/gpus"
 """Devices that the pod holds; the ledger multiplies its time by it."""
+
+RETRY = f"{GROUP}/retry"
+"""Annotation of a resource: a token that it did not have before tries a Failed run again."""
 
 
 def selector(kind: str, name: str) -> dict[str, str]:

@@ -187,6 +187,8 @@ def _without_progress(status: Status) -> dict[str, Any]:
         for name in ("gpuSeconds", "cost", "wasted", "checkpointStep"):
             if not attempt.get("outcome"):
                 attempt.pop(name, None)
+            for pod in attempt.get("pods", []):
+                pod.pop("until", None)
     return value
 
 

@@ -33,6 +33,8 @@ class World:
     """None: the object is not valid; `invalid` says why."""
     invalid: str = ""
     deleting: bool = False
+    retry: str = ""
+    """The token of the annotation cupola.dev/retry."""
     runs: Mapping[str, Resolved | None] = field(default_factory=dict)
     """By name of the ConfigMap; None where it cannot be read."""
     jobs: tuple[Job, ...] = ()

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupola_api.common import Attempt
+from cupola_api.common import Attempt, PodTime
 from cupola_operator.children import Placement, Pod, text_of
 from cupola_operator.cost import ledger
 from cupola_operator.cost.ledger import Gang
 
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
+UIDS = count()
 PRICE = Decimal("0.36")  # a device second costs 0.0001
 
 
@@ -31,7 +33,7 @@ def pod(
 ) -> Pod:
     return Pod(
         name="p",
-        uid=more.pop("uid", "u"),
+        uid=more.pop("uid", None) or f"u{next(UIDS)}",
         gpus=gpus,
         started=None if start is None else at(start),
         finished=None if end is None else at(end),
@@ -88,29 +90,75 @@ def test_a_job_keeps_the_parts_that_were_finished(placement: Placement) -> None:
     assert (failed.gpu_seconds, failed.wasted) == ("120", "0.01")
 
 
-def test_figures_outlive_their_pods(placement: Placement) -> None:
-    before = attempt(started_at=text_of(ZERO), gpu_seconds="400", pods=["u", "v"], outcome="Lost")
+def seen(uid: str, start: int | None, until: int, outcome: str | None = None) -> PodTime:
+    """A pod's time as status holds it."""
+    if start is None:
+        return PodTime(uid=uid, gpus=2)
+    started, end = text_of(at(start)), text_of(at(until))
+    return PodTime(uid=uid, gpus=2, started_at=started, until=end, outcome=outcome)
+
+
+def test_a_pod_counts_when_it_is_gone(placement: Placement) -> None:
+    before = attempt(
+        pods=[seen("u", 0, 100, "Failed"), seen("v", 0, 100, "Failed")], outcome="Lost"
+    )
     charged = ledger.charge(
         before, [], now=at(900), placement=placement, gang=Gang(2, 2), checkpoint=at(60)
     )
     assert (charged.gpu_seconds, charged.cost, charged.wasted) == ("400", "0.04", "0.016")
-    assert charged.estimated is True
-    assert charged.ended_at == text_of(at(100))
-    lost_job = ledger.charge(
-        attempt(gpu_seconds="50", outcome="Lost"), [], now=at(900), placement=placement
-    )
-    assert (lost_job.gpu_seconds, lost_job.wasted, lost_job.estimated) == ("50", "0.005", True)
-    assert lost_job.ended_at == text_of(at(900))
+    assert (charged.estimated, charged.ended_at) == (False, text_of(at(100)))
+    assert charged.pods == before.pods
 
 
-def test_a_pod_that_vanished_from_a_gang_is_charged_until_the_rest_ended(
-    placement: Placement,
-) -> None:
-    before = attempt(outcome="Lost", pods=["u", "v"])
-    charged = ledger.charge(
-        before, [pod(0, 80, code=1)], now=at(900), placement=placement, gang=Gang(2, 2)
+def test_a_pod_that_vanished_is_charged_until_it_was_last_seen(placement: Placement) -> None:
+    before = attempt(pods=[seen("u", 0, 50), seen("v", 0, 50)], outcome="Lost")
+    rest = [pod(0, 80, code=1, uid="u")]
+    charged = ledger.charge(before, rest, now=at(900), placement=placement, gang=Gang(2, 2))
+    assert (charged.gpu_seconds, charged.wasted, charged.estimated) == ("260", "0.026", True)
+    assert charged.ended_at == text_of(at(80))
+
+
+def test_nobody_guesses_at_pods_that_were_never_seen_running(placement: Placement) -> None:
+    before = attempt(pods=[seen("u", None, 0)], outcome="Lost")
+    charged = ledger.charge(before, [], now=at(900), placement=placement, gang=Gang(1, 2))
+    assert (charged.gpu_seconds, charged.started_at, charged.estimated) == ("0", None, False)
+    assert charged.ended_at == text_of(at(900))
+
+
+def test_an_end_that_is_observed_replaces_what_was_thought(placement: Placement) -> None:
+    ahead = ledger.charge(attempt(), [pod(0, uid="u")], now=at(60), placement=placement)
+    assert ahead.gpu_seconds == "120"
+    ended = ledger.charge(
+        ahead.model_copy(update={"outcome": "Failed"}),
+        [pod(0, 55, code=1, uid="u")],
+        now=at(61),
+        placement=placement,
     )
-    assert (charged.gpu_seconds, charged.estimated) == ("320", True)
+    assert (ended.gpu_seconds, ended.estimated) == ("110", False)
+
+
+def test_a_gang_is_known_when_all_of_it_was_seen(placement: Placement) -> None:
+    def uids(pods: list[Pod]) -> list[str]:
+        charged = ledger.charge(attempt(), pods, now=at(9), placement=placement, gang=Gang(2, 2))
+        return [time.uid for time in charged.pods]
+
+    assert uids([pod(None, uid="u")]) == []
+    assert uids([pod(None, uid="u"), pod(None, uid="v")]) == ["u", "v"]
+    assert uids([pod(0, uid="u")]) == ["u"]
+    assert (
+        ledger.charge(attempt(), [pod(None), pod(None)], now=at(9), placement=placement).pods == []
+    )
+
+
+def test_status_stays_bounded_and_no_cent_is_lost(placement: Placement) -> None:
+    many = [pod(0, 10, uid=f"p{i}") for i in range(ledger.MAX_PODS + 6)]
+    charged = ledger.charge(attempt(), many, now=at(90), placement=placement)
+    assert len(charged.pods) == ledger.MAX_PODS
+    assert charged.gpu_seconds == str(20 * len(many))
+    later = ledger.charge(
+        charged.model_copy(update={"outcome": "Failed"}), many[:9], now=at(99), placement=placement
+    )
+    assert (later.gpu_seconds, later.estimated) == (charged.gpu_seconds, True)
 
 
 def test_pods_that_were_never_seen_together_are_not_guessed(placement: Placement) -> None:
@@ -133,11 +181,11 @@ def test_an_end_that_was_not_seen_is_the_last_evidence(placement: Placement) -> 
 def test_an_end_in_whole_seconds_is_no_surprise_after_a_look_between_them(
     placement: Placement,
 ) -> None:
-    looked = ledger.charge(attempt(), [pod(0)], now=at(39.9), placement=placement)
+    looked = ledger.charge(attempt(), [pod(0, uid="u")], now=at(39.9), placement=placement)
     assert looked.gpu_seconds == "78"
     ended = ledger.charge(
         looked.model_copy(update={"outcome": "Succeeded"}),
-        [pod(0, 39)],
+        [pod(0, 39, uid="u")],
         now=at(40.1),
         placement=placement,
     )
@@ -253,7 +301,8 @@ def test_figures_equal_those_of_counting_seconds(
     assert Decimal(charged.gpu_seconds) == used
     assert Decimal(charged.cost) == used * PRICE / 3600
     assert Decimal(charged.wasted) == wasted * PRICE / 3600
-    assert charged.estimated is False
+    unended = any(one.started and not one.terminal for one in pods)
+    assert charged.estimated is (outcome is not None and unended)
 
 
 @given(pods=PODS, later=st.integers(0, 100))

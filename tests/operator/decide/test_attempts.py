@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cupola_api import metrics
-from cupola_api.common import Attempt, Progress
+from cupola_api.common import Attempt, PodTime, Progress
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_operator.children import Job, Placement, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
@@ -61,6 +61,7 @@ def bench(kit: Any) -> Any:
             "metadata": {"name": f"base-ptj-r1-a{number}", "namespace": "default"},
         },
         done=lambda outcome: outcome.artifact is not None,
+        devices=2,
         gang=Gang(2, 1),
     )
 
@@ -105,7 +106,14 @@ def test_a_gang_is_remembered_when_all_of_it_was_seen(bench: Any) -> None:
     part = bench(jobs=(job(),), pods=(pod(),))
     assert part.status.attempts[0].pods == []
     whole = bench(jobs=(job(),), pods=(pod("w"), pod()))
-    assert whole.status.attempts[0].pods == ["m1", "w1"]
+    assert [one.uid for one in whole.status.attempts[0].pods] == ["m1", "w1"]
+    again = bench(jobs=(job(2),), pods=(pod(number=2),), attempts=_ended(whole))
+    assert [len(one.pods) for one in again.status.attempts] == [0, 0]
+
+
+def _ended(step: Step) -> list[Attempt]:
+    """The attempts of a step, as if they had been lost."""
+    return [a.model_copy(update={"outcome": "Lost"}) for a in step.status.attempts]
 
 
 def test_a_running_attempt_is_looked_at_again(bench: Any, kit: Any) -> None:
@@ -127,22 +135,63 @@ def test_the_end_is_recorded_before_anything_is_done_about_it(bench: Any) -> Non
     assert step.verdict.actions == ()
     assert step.verdict.again == 0
     assert step.status.attempts[0].outcome == "Failed"
-    after = bench(jobs=(job(),), pods=(broken, pod("w")), attempts=step.status.attempts)
-    assert after.verdict.actions == (Delete(job().key, "j1"),)
+    assert step.status.attempts[0].failure == "Unknown"
+
+
+def test_the_training_operator_ends_what_is_left_of_a_gang(bench: Any) -> None:
+    pods = (pod(terminal=True, exit_code=1), pod("w"))
+    step = bench(jobs=(job(),), pods=pods, attempts=[ended(1)])
+    assert step.verdict.actions == ()
+    assert step.verdict.message.endswith("its pods are ending")
+
+
+def test_a_gang_that_misses_a_pod_is_deleted(bench: Any) -> None:
+    known = [PodTime(uid="m1"), PodTime(uid="w1")]
+    step = bench(jobs=(job(),), pods=(pod("w"),), attempts=[ended(1, "Lost", pods=known)])
+    assert step.verdict.actions == (Delete(job().key, "j1"),)
+    assert step.verdict.message.endswith("its pods are ending")
+
+
+def test_an_attempt_is_charged_and_blamed_until_its_last_pod_ended(bench: Any, kit: Any) -> None:
+    first = pod("w", terminal=True, exit_code=1, started=kit.START, finished=kit.START)
+    step = bench(jobs=(job(),), pods=(pod(started=kit.START), first))
+    assert step.status.attempts[0].reason == "NoMessage"
+    later = kit.START + kit.seconds(30)
+    cause = Outcome.model_validate(
+        {"outcome": "Failed", "failure": "OutOfMemory", "reason": "Full"}
+    )
+    last = pod(terminal=True, exit_code=1, started=kit.START, finished=later, outcome=cause)
+    step = bench(jobs=(job(),), pods=(last, first), attempts=step.status.attempts, now=later)
+    (attempt,) = step.status.attempts
+    assert (attempt.reason, attempt.failure, attempt.gpu_seconds) == ("Full", "OutOfMemory", "30")
+    assert attempt.estimated is False
 
 
 @pytest.mark.parametrize(
-    ("jobs", "pods"),
+    ("jobs", "pods", "waits"),
     [
-        ((job(deleting=True),), ()),
-        ((), (pod(),)),
-        ((job(deleting=True),), (pod(), pod("w"))),
+        ((job(deleting=True),), (), "the next one starts when it is gone"),
+        ((), (pod(),), "its pods are ending"),
+        ((job(deleting=True),), (pod(), pod("w")), "its pods are ending"),
     ],
 )
-def test_the_next_attempt_waits_until_the_old_one_is_gone(bench: Any, jobs: Any, pods: Any) -> None:
+def test_the_next_attempt_waits_until_the_old_one_is_gone(
+    bench: Any, jobs: Any, pods: Any, waits: str
+) -> None:
     step = bench(jobs=jobs, pods=pods, attempts=[ended(1, "Lost")])
     assert step.verdict.actions == ()
-    assert step.verdict.message.endswith("the next one starts when its pods are gone")
+    assert step.verdict.message.endswith(waits)
+
+
+def test_the_job_of_an_attempt_goes_before_the_next_one_comes(bench: Any) -> None:
+    step = bench(jobs=(job(failed=True),), attempts=[ended(1, "Lost")])
+    assert step.verdict.actions == (Delete(job().key, "j1"),)
+
+
+def test_nothing_starts_beside_a_pod_of_an_earlier_resource_of_that_name(bench: Any) -> None:
+    step = bench(pods=(replace(pod(), owner="stranger", revision=7),))
+    assert step.verdict.actions == ()
+    assert "when pod m1, made before it, has ended" in step.verdict.message
 
 
 def test_a_pod_on_a_node_that_does_not_answer_is_given_up(bench: Any, kit: Any) -> None:
@@ -162,11 +211,15 @@ def test_a_failed_attempt_is_followed_after_a_pause(bench: Any, kit: Any) -> Non
     assert step.verdict.message.endswith("the next one starts at 2026-01-01T00:00:06Z")
 
 
-def test_a_user_mistake_is_final(bench: Any) -> None:
+def test_a_user_mistake_is_final_and_its_pods_stay_to_be_looked_at(bench: Any) -> None:
     said = Outcome.model_validate(
         {"outcome": "Failed", "failure": "User", "reason": "Wrong", "message": "write another"}
     )
-    step = bench(jobs=(job(),), pods=(pod(terminal=True, exit_code=1, outcome=said), pod("w")))
+    wrong = pod(terminal=True, exit_code=1, outcome=said)
+    step = bench(jobs=(job(),), pods=(wrong, pod("w")))
+    assert step.verdict.phase == "Recovering"
+    over = (wrong, pod("w", terminal=True, exit_code=143))
+    step = bench(jobs=(job(failed=True),), pods=over, attempts=step.status.attempts)
     assert (step.verdict.phase, step.verdict.reason) == ("Failed", "Wrong")
     assert step.verdict.message == "write another"
     assert step.verdict.actions == ()
@@ -175,8 +228,19 @@ def test_a_user_mistake_is_final(bench: Any) -> None:
 def test_too_many_attempts_end_the_run(bench: Any) -> None:
     step = bench(attempts=[ended(1), ended(2), ended(3)])
     assert (step.verdict.phase, step.verdict.reason) == ("Failed", "AttemptsExhausted")
-    assert "3 attempts" in step.verdict.message
+    assert "attempt 3" in step.verdict.message
     assert "it broke" in step.verdict.message
+
+
+def test_an_attempt_that_went_on_from_a_checkpoint_says_so(bench: Any, kit: Any) -> None:
+    step = bench(
+        jobs=(job(2),),
+        pods=(pod(number=2, started=kit.START), pod("w", 2)),
+        metrics={metrics.RESUMED_STEP: 40},
+        attempts=[ended(1)],
+    )
+    assert step.status.attempts[-1].resumed_step == 40
+    assert step.verdict.message.endswith("is running, going on from step 40")
 
 
 def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:

@@ -26,12 +26,15 @@ def world(kit: Any) -> Any:
         (Phase.SUCCEEDED, {"Ready", "Succeeded"}),
         (Phase.FAILED, {"Stalled", "Failed"}),
         (Phase.STALLED, {"Stalled"}),
+        (Phase.SUSPENDED, {"Suspended"}),
     ],
 )
 def test_what_is_true_in_a_phase(kit: Any, phase: Phase, true: set[str]) -> None:
     found = conditions(world(kit), Verdict(phase, "Because", "of this"))
     assert {c.type for c in found if c.status == "True"} == true
-    assert {c.type for c in found} == {"Ready", "Reconciling", "Stalled", "Succeeded", "Failed"}
+    assert {c.type for c in found} == {
+        *("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Failed")
+    }
     assert {c.reason for c in found} == {"Because"}
     assert {c.type for c in found if c.message} == true | {"Ready"}
 

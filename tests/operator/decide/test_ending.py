@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from cupola_api.artifact import digest_of
-from cupola_api.common import Artifact, Attempt
+from cupola_api.common import Artifact, Attempt, PodTime
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_operator.children import Job, Pod
 from cupola_operator.cluster import Key
 from cupola_operator.cost.ledger import Gang
-from cupola_operator.decide.ending import Ending, ending
+from cupola_operator.decide.ending import Ending, ending, recorded, truer
 from cupola_operator.decide.stage import Stage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,13 +22,21 @@ def done(outcome: Outcome) -> bool:
     return outcome.artifact is not None
 
 
-STAGE: Any = {"label": "s", "reason": "R", "resolved": None, "make": None, "done": done}
+STAGE: Any = {
+    "label": "s",
+    "reason": "R",
+    "resolved": None,
+    "make": None,
+    "done": done,
+    "devices": 2,
+}
 TRAINING = Stage(gang=Gang(2, 1), **STAGE)
 MEASURING = Stage(**STAGE)
 CLEANING = Stage(silent=True, **STAGE)
-ATTEMPT = Attempt(number=1, name="a", pods=["m", "w"])
+ATTEMPT = Attempt(number=1, name="a", pods=[PodTime(uid="m"), PodTime(uid="w")])
 JOB = Job(key=Key("Job", "default", "a"), uid="j", revision=1, stage="s", attempt=1)
 COMPLETE = Job(key=JOB.key, uid="j", revision=1, stage="s", attempt=1, complete=True)
+LEAVING = Job(key=JOB.key, uid="j", revision=1, stage="s", attempt=1, deleting=True)
 BROKEN = Job(key=JOB.key, uid="j", revision=1, stage="s", attempt=1, failed=True)
 
 
@@ -79,7 +87,10 @@ def short(end: Ending | None) -> tuple[str, str] | None:
         ([pod("m"), pod("new")], JOB, ("Lost", "PodsLost")),
         ([], JOB, ("Lost", "PodsLost")),
         ([], None, ("Lost", "PodsLost")),
-        ([pod("m"), pod("w")], None, ("Lost", "PodsLost")),
+        ([pod("m"), pod("w")], None, None),
+        ([pod("m"), pod("w")], LEAVING, None),
+        ([pod("m", 143, says("Stopped", step=5)), pod("w")], None, ("Stopped", "Stopped")),
+        ([pod("m", gone_by=NOW - timedelta(seconds=61))], None, ("Lost", "PodsLost")),
         ([], COMPLETE, ("Lost", "PodsLost")),
         ([pod("w", 0)], BROKEN, ("Lost", "PodsLost")),
         ([pod("m"), pod("w", gone_by=NOW - timedelta(seconds=61))], JOB, ("Lost", "PodsLost")),
@@ -121,56 +132,45 @@ def test_a_job(
     assert short(ending(stage, ATTEMPT, job, pods, NOW)) == expected
 
 
-@pytest.mark.parametrize(
-    ("failed", "expected", "final", "saved"),
-    [
-        (pod("m", 1, says("Failed", "User")), ("Failed", "Because"), True, False),
-        (pod("m", 1, says("Failed", "Data")), ("Failed", "Because"), True, False),
-        (pod("m", 1, says("Failed", "Unknown")), ("Failed", "Because"), False, False),
-        (pod("m", 1, says("Failed")), ("Failed", "Because"), False, False),
-        (pod("m", 1, says("Failed", "OutOfMemory")), ("Failed", "Because"), False, False),
-        (pod("m", 1, says("Failed", "Infrastructure")), ("Lost", "Because"), False, False),
-        (pod("m", 1, says("Failed", "User"), by_node=True), ("Failed", "Because"), True, False),
-        (pod("m", 1, says("Failed"), by_node=True), ("Lost", "Disrupted"), False, False),
-        (pod("m", 143, says("Stopped", step=5)), ("Lost", "Stopped"), False, True),
-        (pod("m", 143, says("Stopped")), ("Lost", "Stopped"), False, False),
-        (pod("m", 143), ("Lost", "Stopped"), False, False),
-        (pod("m", 143, says("Stopped", step=5), by_node=True), ("Lost", "Disrupted"), False, True),
-        (pod("m", terminal=True, by_node=True), ("Lost", "Disrupted"), False, False),
-        (pod("m", 137, reason="OOMKilled"), ("Failed", "OOMKilled"), False, False),
-        (pod("m", 137, reason="Error"), ("Failed", "NoMessage"), False, False),
-    ],
-)
-def test_whose_doing_it_was(
-    failed: Pod, expected: tuple[str, str], final: bool, saved: bool
-) -> None:
-    end = ending(TRAINING, ATTEMPT, JOB, [failed, pod("w")], NOW)
-    assert end
-    assert short(end) == expected
-    assert (end.final, end.saved) == (final, saved)
-    assert end.message
+RANK_0_SAVED = pod("m", 143, says("Stopped", step=5))
 
 
 @pytest.mark.parametrize(
-    ("blamed", "others"),
+    ("old", "new", "taken"),
     [
-        (
-            pod("a", 1, says("Failed", "User", reason="Mine")),
-            [pod("b", terminal=True, by_node=True)],
-        ),
-        (
-            pod("a", 1, says("Failed", "OutOfMemory", reason="OutOfMemory")),
-            [pod("b", 1, says("Failed", "Unknown")), pod("c", 143)],
-        ),
-        (pod("a", 137, reason="OOMKilled"), [pod("b", 1, says("Failed", "Infrastructure"))]),
-        (pod("a", terminal=True, by_node=True), [pod("b", 1, says("Failed", "Unknown"))]),
-        (pod("a", 1, says("Failed", "Unknown", reason="Mine")), [pod("b", 1), pod("c", 143)]),
-        (pod("a", 1), [pod("b", 143, says("Stopped"))]),
+        (pod("w", 1), pod("m", 1, says("Failed", "OutOfMemory")), True),
+        (pod("m", 1, says("Failed", "OutOfMemory")), pod("w", 1), False),
+        (pod("w", 143), RANK_0_SAVED, True),
+        (RANK_0_SAVED, pod("w", 143), False),
     ],
 )
-def test_the_one_to_blame_is_found_among_those_that_failed_with_it(
-    blamed: Pod, others: list[Pod]
-) -> None:
-    alone = ending(TRAINING, ATTEMPT, JOB, [blamed], NOW)
-    for pods in ([blamed, *others], [*others, blamed]):
-        assert ending(TRAINING, ATTEMPT, JOB, pods, NOW) == alone
+def test_a_recorded_end_is_replaced_by_what_explains_it(old: Pod, new: Pod, taken: bool) -> None:
+    first, second = (ending(TRAINING, ATTEMPT, JOB, [one], NOW) for one in (old, new))
+    assert first
+    assert second
+    assert truer(first, second) == (second if taken else first)
+    assert truer(first, None) == first
+
+
+def test_a_late_success_is_taken_and_never_given_back() -> None:
+    success = ending(TRAINING, ATTEMPT, JOB, [pod("m", 0, SUCCESS)], NOW)
+    lost = ending(TRAINING, ATTEMPT, None, [], NOW)
+    assert success
+    assert lost
+    assert truer(lost, success) == success
+    assert truer(success, lost) == success
+
+
+def test_what_status_holds_of_an_end() -> None:
+    assert recorded(ATTEMPT) is None
+    end = recorded(
+        Attempt(
+            number=1,
+            name="a",
+            outcome="Failed",
+            reason="OOMKilled",
+            message="too large",
+            failure=FailureClass.OUT_OF_MEMORY,
+        )
+    )
+    assert end == Ending("Failed", "OOMKilled", "too large", FailureClass.OUT_OF_MEMORY)

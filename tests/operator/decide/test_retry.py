@@ -4,53 +4,86 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cupola_api.common import Attempt
+from cupola_api.common import Attempt, FailureClass
+from cupola_api.control import Recovery
 from cupola_operator.decide import retry
 
 ENDED = "2026-01-01T00:00:00Z"
+RECOVERY = Recovery(max_attempts=6, infrastructure=3, out_of_memory=1, unknown=2, data=0)
+
+KINDS = {
+    "F": ("Failed", "Unexpected", FailureClass.UNKNOWN),
+    "M": ("Failed", "OOMKilled", FailureClass.OUT_OF_MEMORY),
+    "U": ("Failed", "Wrong", FailureClass.USER),
+    "B": ("Failed", "Bad", FailureClass.DATA),
+    "L": ("Lost", "PodsLost", FailureClass.INFRASTRUCTURE),
+    "S": ("Stopped", "Stopped", None),
+    "D": ("Stopped", "Disrupted", None),
+    "H": ("Stopped", "Suspended", None),
+    "?": ("Failed", "Unexpected", None),
+}
 
 
 def attempts(*ends: str) -> list[Attempt]:
-    """`F` failed, `L` lost, `S` stopped, `D` disrupted; a digit after it is its checkpoint."""
-    kinds = {
-        "F": ("Failed", "Unexpected"),
-        "L": ("Lost", "PodsLost"),
-        "S": ("Lost", "Stopped"),
-        "D": ("Lost", "Disrupted"),
-    }
-    return [
-        Attempt(
-            number=i + 1,
-            name="a",
-            outcome=kinds[end[0]][0],
-            reason=kinds[end[0]][1],
-            checkpoint_step=int(end[1:]) if end[1:] else None,
-            ended_at=ENDED,
+    """Kinds of `KINDS`; a digit after it is its checkpoint, a `!` before it: forgiven."""
+    made = []
+    for number, end in enumerate(ends, 1):
+        kind = end.lstrip("!")
+        outcome, reason, failure = KINDS[kind[0]]
+        made.append(
+            Attempt(
+                number=number,
+                name="a",
+                outcome=outcome,
+                reason=reason,
+                failure=failure,
+                checkpoint_step=int(kind[1:]) if kind[1:] else None,
+                ended_at=ENDED,
+                forgiven=end != kind,
+            )
         )
-        for i, end in enumerate(ends)
-    ]
+    return made
 
 
 @pytest.mark.parametrize(
-    ("ends", "exhausted"),
+    ("ends", "spent"),
     [
         (["F"], False),
         (["F", "F"], False),
         (["F", "F", "F"], True),
-        (["L", "F", "L"], True),
+        (["?", "?", "?"], True),
+        (["M"], False),
+        (["M", "M"], True),
+        (["M", "F", "M"], True),
+        (["M", "F", "L", "F"], False),
+        (["U"], True),
+        (["U9"], True),
+        (["B"], True),
+        (["L"] * 3, False),
+        (["L"] * 4, True),
+        (["S", "D", "L"], False),
+        (["S", "D", "L", "S"], True),
+        (["L", "L", "F", "F", "M"], False),
+        (["L", "L", "F", "F", "M", "L"], True),
         (["F", "F", "F5"], False),
-        (["F5", "F5", "F5"], False),
-        (["F5", "F5", "F5", "F5"], True),
-        (["F5", "F9", "F5", "F9", "F8"], True),
-        (["F0", "F", "F"], False),
-        (["S"] * 9, False),
-        (["S"] * 10, True),
-        (["S", "D", "F", "S", "F", "D"], False),
-        (["S", "F", "D", "F", "S", "F"], True),
+        (["F5", "F5"], False),
+        (["F5", "F5", "F5"], True),
+        (["F5", "F9", "F5", "F9"], True),
+        (["F5", "F9", "F5", "F12"], False),
+        (["F0", "F", "F"], True),
+        (["H"] * 9, False),
+        (["F", "F", "H"], False),
+        (["F", "F", "H", "F"], True),
+        (["F", "F", "H9", "F"], False),
+        (["!F", "!F", "!F"], False),
+        (["!U"], False),
+        (["!F", "!F", "!F", "F", "F"], False),
+        (["!F", "!F", "!F", "F", "F", "F"], True),
+        (["!U", "U"], True),
     ],
 )
-def test_three_attempts_without_progress_are_enough(ends: list[str], exhausted: bool) -> None:
-    assert retry.exhausted(attempts(*ends)) is exhausted
+def test_each_class_has_its_own_number_of_retries(ends: list[str], spent: bool) -> None:
+    assert retry.spent(attempts(*ends), RECOVERY) is spent
 
 
 @pytest.mark.parametrize(
@@ -59,17 +92,23 @@ def test_three_attempts_without_progress_are_enough(ends: list[str], exhausted: 
         (["F"], 10),
         (["F", "F"], 20),
         (["F", "S", "F"], 20),
+        (["M"], 10),
+        (["F", "M"], 10),
         (["S"], None),
+        (["D", "D"], None),
+        (["H"], None),
         (["L"], None),
+        (["L", "L"], 10),
+        (["L", "S", "L"], 20),
         (["F", "L"], None),
-        (["F5", "F"], 10),
-        (["F5"], 10),
+        (["F5", "F"], 20),
+        (["F", "F", "F5"], 10),
+        (["!F", "!F"], None),
         (["F"] * 9, 300),
+        (["F"] * 40, 300),
     ],
 )
-def test_pauses_double_for_failures_and_are_none_for_losses(
-    ends: list[str], seconds: int | None
-) -> None:
+def test_pauses_double_within_a_class(ends: list[str], seconds: int | None) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     time = retry.not_before(attempts(*ends))
     assert (None if time is None else (time - start).total_seconds()) == seconds

@@ -1,10 +1,10 @@
 """The ledger: the time that pods held devices, as money, split into what it bought and what not.
 
-Amounts are Decimals to six places. The figures of an ended attempt live on in status, so its pods
-may go. An end that nobody observed is taken from the last evidence, and marked estimated:
+Amounts are Decimals to six places. The newest attempt keeps the times of its pods in status, so a
+pod counts when it is gone; the sums of older attempts stay when their pods' times do not. An end
+that nobody observed is taken from the last evidence, and marked estimated:
 
-- a pod that vanished from a gang held its devices until the rest of the gang ended, or, if all of
-  it vanished, for as long as status had last recorded;
+- a pod that vanished held its devices until it was last seen running;
 - a pod that ended without saying when held them until one of its conditions last changed;
 - a pod whose node came back without it held them until its node believes that it ended.
 
@@ -20,8 +20,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from cupola_api.common import Attempt, Cost
+from cupola_api.common import Attempt, Cost, PodTime
 from cupola_operator.children import Placement, Pod, text_of, time_of
+
+MAX_PODS = 64
+"""Pods of an attempt whose times status holds."""
 
 _PLACES = Decimal("0.000001")
 _HOUR = 3600
@@ -41,8 +44,7 @@ class _Interval(NamedTuple):
     start: datetime
     end: datetime
     gpus: int
-    succeeded: bool = False
-    failed: bool = False
+    outcome: str | None
 
     def used(self, after: datetime | None = None) -> Decimal:
         """Device seconds, or those of them that lie after a time."""
@@ -59,37 +61,37 @@ def charge(
     gang: Gang | None = None,
     checkpoint: datetime | None = None,
 ) -> Attempt:
-    """The attempt with its figures so far; with its last ones if its outcome is set.
+    """The attempt with the times of its pods and its figures so far; its last ones if it ended.
 
     `gang`: of a PyTorchJob; None for a Job. `checkpoint`: when the newest checkpoint of the run
-    was complete; None if there is none. Figures never fall below those that `attempt` holds.
+    was complete; None if there is none. Of more than `MAX_PODS` pods those beyond count as long as
+    they are there, and figures then never fall.
     """
     now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
-    intervals, guessed = _observed(pods, now)
-    begin = min((i.start for i in intervals), default=time_of(attempt.started_at))
-    recorded = Decimal(attempt.gpu_seconds)
-    if gang and attempt.pods and begin and len(pods) < gang.pods:
-        length = timedelta(seconds=float(recorded / (gang.pods * gang.gpus)))
-        end = max((i.end for i in intervals), default=begin + length)
-        intervals += [_Interval(begin, end, gang.gpus)] * (gang.pods - len(pods))
-        guessed = True
+    times = _times(attempt, pods, now, whole=gang is not None and len(pods) == gang.pods)
+    kept = {time.uid for time in times}
+    beyond = [_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
+    intervals = [interval for time in [*times, *beyond] if (interval := _interval(time))]
     seen = _used(intervals)
-    used = max(seen, recorded)
+    used = max(seen, Decimal(attempt.gpu_seconds)) if len(times) == MAX_PODS else seen
     if attempt.outcome in (None, "Succeeded"):
-        wasted = Decimal(0) if gang else _used(i for i in intervals if i.failed)
+        wasted = Decimal(0) if gang else _used(i for i in intervals if i.outcome == "Failed")
     elif gang:
         wasted = used - (seen - _used(intervals, after=checkpoint) if checkpoint else 0)
     else:
-        wasted = used - _used(i for i in intervals if i.succeeded)
+        wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
+    begin = min((i.start for i in intervals), default=None)
     last = max((i.end for i in intervals), default=now)
+    unseen = any(time.started_at and (time.estimated or not time.outcome) for time in times)
     return attempt.model_copy(
         update={
+            "pods": times,
             "started_at": text_of(begin) if begin else None,
             "ended_at": text_of(last) if attempt.outcome else None,
             "gpu_seconds": amount(used),
             "cost": amount(used * placement.pool.price / _HOUR),
             "wasted": amount(wasted * placement.pool.price / _HOUR),
-            "estimated": attempt.outcome is not None and (guessed or recorded > seen),
+            "estimated": attempt.outcome is not None and (unseen or used > seen),
         }
     )
 
@@ -143,19 +145,43 @@ def _used(intervals: Iterable[_Interval], after: datetime | None = None) -> Deci
     return sum((interval.used(after) for interval in intervals), Decimal(0))
 
 
-def _observed(pods: Sequence[Pod], now: datetime) -> tuple[list[_Interval], bool]:
-    """When each pod that started held its devices, and whether an end had to be guessed."""
-    intervals, guessed = [], False
+def _times(attempt: Attempt, pods: Sequence[Pod], now: datetime, *, whole: bool) -> list[PodTime]:
+    """The times of the pods that are there, and as they were last seen of those that are not.
+
+    Pods that did not start yet count when the gang is `whole`: until then one may be made again.
+    """
+    times = {time.uid: time for time in attempt.pods}
     for pod in pods:
-        if pod.started is None:
-            continue
-        end = now
-        if pod.terminal:
-            end = pod.finished or pod.last_seen or pod.started
-            guessed = guessed or pod.estimated or pod.finished is None
-        end = max(pod.started, end)
-        intervals.append(_Interval(pod.started, end, pod.gpus, pod.succeeded, pod.failed))
-    return intervals, guessed
+        if pod.uid in times or ((pod.started or whole) and len(times) < MAX_PODS):
+            times[pod.uid] = _time(pod, now)
+    return list(times.values())
+
+
+def _time(pod: Pod, now: datetime) -> PodTime:
+    """A pod's time as it is seen now."""
+    if pod.started is None:
+        return PodTime(uid=pod.uid, gpus=pod.gpus)
+    end, estimated = now, False
+    if pod.terminal:
+        end = pod.finished or pod.last_seen or pod.started
+        estimated = pod.estimated or pod.finished is None
+    outcome = "Succeeded" if pod.succeeded else "Failed" if pod.failed else None
+    return PodTime(
+        uid=pod.uid,
+        gpus=pod.gpus,
+        started_at=text_of(pod.started),
+        until=text_of(max(pod.started, end)),
+        outcome=outcome,
+        estimated=estimated,
+    )
+
+
+def _interval(time: PodTime) -> _Interval | None:
+    """When a pod held its devices; None if it never did."""
+    start, end = time_of(time.started_at), time_of(time.until)
+    if start is None or end is None:
+        return None
+    return _Interval(start, max(start, end), time.gpus, time.outcome)
 
 
 def _seconds(length: timedelta) -> Decimal:

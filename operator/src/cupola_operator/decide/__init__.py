@@ -6,6 +6,7 @@ has a chain of them, and the first that speaks wins. The chains read like a tabl
 - `spec`: what is asked for is not valid.
 - `revision`: what an earlier revision left running ends first.
 - `finished`: nothing runs again; upstream changes and thresholds are judged.
+- `hold`: it is suspended before it starts.
 - `pools`: where it would compute.
 - `references`: what it refers to is there, finished, and fits together.
 - `resolve`: the run becomes one immutable ConfigMap.
@@ -25,6 +26,7 @@ from cupola_operator.decide import (
     dataset,
     evaluation,
     finished,
+    hold,
     pools,
     references,
     resolve,
@@ -33,6 +35,7 @@ from cupola_operator.decide import (
     training,
 )
 from cupola_operator.decide.conditions import conditions
+from cupola_operator.decide.forgive import forgiven
 from cupola_operator.decide.verdict import Create, Decision, Delete, Verdict
 from cupola_operator.world import World
 
@@ -43,6 +46,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         spec.invalid,
         revision.earlier_run_ends,
         finished.run,
+        hold.before_start,
         references.circular,
         references.waiting,
         resolve.listing,
@@ -52,6 +56,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         spec.invalid,
         revision.earlier_run_ends,
         finished.run,
+        hold.before_start,
         pools.unfit,
         references.waiting,
         references.tokenizers_differ,
@@ -62,6 +67,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         spec.invalid,
         revision.earlier_run_ends,
         finished.run,
+        hold.before_start,
         pools.unfit,
         references.circular,
         references.waiting,
@@ -74,6 +80,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         spec.invalid,
         revision.earlier_run_ends,
         finished.evaluation,
+        hold.before_start,
         pools.unfit,
         references.waiting,
         references.dataset_without_task,
@@ -93,7 +100,7 @@ def decide(world: World) -> Decision:
     """
     if world.deleting:
         return Decision()
-    world = _of_this_run(world)
+    world = forgiven(_of_this_run(world))
     verdicts = (policy(world) for policy in CHAINS[world.key.kind])
     return _decision(world, next(verdict for verdict in verdicts if verdict))
 
@@ -103,7 +110,9 @@ def _of_this_run(world: World) -> World:
     status = world.status
     if world.resource is None or (status.run and status.run.revision == world.revision):
         return world
-    fresh = type(status)(conditions=status.conditions, run=RunStatus(revision=world.revision))
+    fresh = type(status)(
+        conditions=status.conditions, retry=status.retry, run=RunStatus(revision=world.revision)
+    )
     return replace(world, status=fresh)
 
 

@@ -12,6 +12,7 @@ _TRUE = {
     Phase.SUCCEEDED: {"Ready", "Succeeded"},
     Phase.FAILED: {"Stalled", "Failed"},
     Phase.STALLED: {"Stalled"},
+    Phase.SUSPENDED: {"Suspended"},
 }
 """What is true in a phase; in any other it is Reconciling alone."""
 
@@ -25,7 +26,7 @@ def conditions(world: World, verdict: Verdict) -> list[Condition]:
     true = _TRUE.get(verdict.phase, {"Reconciling"})
     wanted = [
         (kind, kind in true, verdict.reason, verdict.message if kind in true | {"Ready"} else "")
-        for kind in ("Ready", "Reconciling", "Stalled", "Succeeded", "Failed")
+        for kind in ("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Failed")
     ]
     if verdict.outdated is not None:
         changed = bool(verdict.outdated)

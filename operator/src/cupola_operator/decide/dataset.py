@@ -43,12 +43,12 @@ def run(world: World) -> Verdict:
         stage = _stage(world, resolved, curation, name)
         step = drive(world, stage)
         world = replace(world, status=step.status)
+        if step.result:
+            world = _learned(world, step.result)
         if step.verdict:
             shown = _progress(world, stage, number)
             status = world.status.model_copy(update={"progress": shown})
             return progress.told(world, step.verdict, status, resolved.placement)
-        if step.result:
-            world = _learned(world, step.result)
         if world.status.artifact:
             break
     verdict = finished.succeeded(world, world.status)
@@ -76,6 +76,7 @@ def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name
         ),
         done=_lists if name == resolve.LISTING else _publishes,
         silent=name not in (resolve.LISTING, "publish"),
+        devices=min(parts, at_once),
         recorded=name,
     )
 

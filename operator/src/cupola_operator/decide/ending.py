@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from cupola_api.common import Attempt
-from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.common import Attempt, FailureClass
+from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, Pod
+from cupola_operator.decide import failure
+from cupola_operator.decide.failure import Failure
 from cupola_operator.decide.stage import Stage
 
-SUCCEEDED, FAILED, LOST = "Succeeded", "Failed", "Lost"
-STOPPED, DISRUPTED = "Stopped", "Disrupted"
-"""Reasons of attempts that were ended from outside, in good order."""
+SUCCEEDED, FAILED, LOST, STOPPED = "Succeeded", "Failed", "Lost", "Stopped"
+"""Outcomes: Failed is its program's doing, Lost the cluster's; Stopped, in good order, from outside."""
 
-MAX_UIDS = 64
-"""Pods of an attempt that status remembers."""
-
-_SIGTERM = 143
+PODS_LOST = "PodsLost"
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,10 @@ class Ending:
     """The end of an attempt."""
 
     outcome: str
-    """Succeeded; Failed: its program's doing; Lost: the cluster's."""
     reason: str
     message: str
-    final: bool = False
-    """Whether another attempt would end in the same way: the user's move, or the data's."""
+    cause: FailureClass | None = None
+    """Whose move it is, if it Failed or was Lost."""
     result: Outcome | None = None
     """What the pod said that ended it well."""
     saved: bool = False
@@ -42,29 +39,66 @@ def ending(
 ) -> Ending | None:
     """How the attempt ended, or None if it did not.
 
-    A gang ends with the first pod that fails, and with its rank 0; so it does when one of the pods
-    first seen in it is missing or another one, because the training operator makes a missing pod
-    again, alone, and the others wait for it in vain. A Job ends as its conditions say; a pod of it
-    that failed by the user's or the data's fault ends it at once.
+    A gang ends with the first pod that fails, and with its rank 0; so it does when one of its pods
+    is missing or another one, because the training operator makes a missing pod again, alone, and
+    the others wait for it in vain. A Job ends as its conditions say; a pod of it that failed by the
+    user's or the data's fault ends it at once. An attempt whose Job was deleted ends with its last
+    pod, which may still say how.
     """
     speakers = [pod for pod in pods if pod.succeeded and (pod.master or not stage.gang)]
     for pod in speakers:
         if pod.outcome and stage.done(pod.outcome):
             return Ending(SUCCEEDED, "Completed", pod.outcome.message, result=pod.outcome)
-    failed = [_failure(pod) for pod in pods if pod.failed]
-    worst = min(failed, key=_rank, default=None)
-    if worst and (worst.final or stage.gang):
-        return worst
-    if job is None:
-        return _lost(f"{attempt.name} is gone")
+    worst = failure.worst(pods)
+    if worst and (stage.gang or worst.cause in (FailureClass.USER, FailureClass.DATA)):
+        return of_failure(worst)
+    if overdue := next((pod for pod in pods if pod.overdue(now)), None):
+        return _lost(f"pod {overdue.name} should be gone and is not; its node does not answer")
+    if job is None or job.deleting:
+        if any(pod.lingers(now) for pod in pods):
+            return None
+        return of_failure(worst) if worst else _lost(f"{attempt.name} is gone")
     if stage.gang:
-        return _unanswered(speakers) or _broken(attempt, job, pods, now)
+        return _unanswered(speakers) or _broken(attempt, job, pods)
     if job.complete and stage.silent:
         return Ending(SUCCEEDED, "Completed", "")
     if job.complete or job.failed:
-        end = worst if job.failed else _unanswered(speakers)
+        end = of_failure(worst) if worst and job.failed else _unanswered(speakers)
         return end or _lost(f"Job {attempt.name} ended, and no pod is left to say how")
     return None
+
+
+def of_failure(one: Failure) -> Ending:
+    """The end of an attempt that one of its pods stands for."""
+    if one.cause is None:
+        return Ending(STOPPED, one.reason, one.message, saved=one.saved)
+    outcome = LOST if one.cause is FailureClass.INFRASTRUCTURE else FAILED
+    return Ending(outcome, one.reason, one.message, one.cause)
+
+
+def recorded(attempt: Attempt) -> Ending | None:
+    """The end that status holds of an attempt."""
+    if attempt.outcome is None:
+        return None
+    return Ending(
+        attempt.outcome, attempt.reason or "", attempt.message or "", cause=attempt.failure
+    )
+
+
+def truer(old: Ending, new: Ending | None) -> Ending:
+    """Of the recorded end of an attempt and what its last pods say, the one that explains the other.
+
+    A gang's end is recorded with the first pod that fails; the one to blame may end after it.
+    """
+    if new is None or old.outcome == SUCCEEDED:
+        return old
+    if new.outcome == SUCCEEDED or _blame(new) <= _blame(old):
+        return new
+    return old
+
+
+def _blame(end: Ending) -> tuple[int, bool]:
+    return failure.blame(Failure(end.cause, end.reason, end.message, end.saved))
 
 
 def _unanswered(speakers: Sequence[Pod]) -> Ending | None:
@@ -76,71 +110,23 @@ def _unanswered(speakers: Sequence[Pod]) -> Ending | None:
         "NoResult",
         f"pod {speakers[0].name} ended with exit code 0 and did not say with what result; its log "
         "may tell",
+        FailureClass.UNKNOWN,
     )
 
 
-def _broken(attempt: Attempt, job: Job, pods: Sequence[Pod], now: datetime) -> Ending | None:
-    """The end of a gang of which pods are missing, new, or on a node that does not answer."""
-    for pod in pods:
-        if pod.overdue(now):
-            return _lost(f"pod {pod.name} should be gone and is not; its node does not answer")
+def _broken(attempt: Attempt, job: Job, pods: Sequence[Pod]) -> Ending | None:
+    """The end of a gang of which pods are missing or new."""
     if job.failed or job.complete:
         return _lost(f"PyTorchJob {attempt.name} ended, and no pod is left to say how")
-    here = {pod.uid for pod in pods[:MAX_UIDS]}
-    if attempt.pods and here != set(attempt.pods):
+    here = {pod.uid for pod in pods}
+    gone = [time for time in attempt.pods if time.uid not in here]
+    if gone:
         return _lost(
-            f"{len(set(attempt.pods) - here)} of the {len(attempt.pods)} pods of {attempt.name} "
-            "are gone, and the others cannot go on without them"
+            f"{len(gone)} of the pods of {attempt.name} are gone, and the others cannot go on "
+            "without them"
         )
     return None
 
 
 def _lost(message: str) -> Ending:
-    return Ending(LOST, "PodsLost", message)
-
-
-def _failure(pod: Pod) -> Ending:
-    """The end that a failed pod stands for."""
-    said = pod.outcome
-    if said and said.outcome is OutcomeKind.FAILED:
-        cause = said.failure or FailureClass.UNKNOWN
-        if cause in (FailureClass.USER, FailureClass.DATA):
-            return Ending(FAILED, said.reason, said.message, final=True)
-        if pod.by_node:
-            return Ending(LOST, DISRUPTED, f"pod {pod.name} was ended by its node: {said.message}")
-        kind = LOST if cause is FailureClass.INFRASTRUCTURE else FAILED
-        return Ending(kind, said.reason, said.message)
-    if pod.by_node:
-        saved = bool(said and said.step is not None)
-        why = pod.reason or "its node went away"
-        return Ending(LOST, DISRUPTED, f"pod {pod.name} was ended by its node: {why}", saved=saved)
-    if said or pod.exit_code == _SIGTERM:
-        message = said.message if said else ""
-        return Ending(
-            LOST,
-            STOPPED,
-            message or f"pod {pod.name} was asked to stop (SIGTERM)",
-            saved=bool(said and said.step is not None),
-        )
-    if pod.reason == "OOMKilled":
-        return Ending(
-            FAILED, "OOMKilled", f"pod {pod.name} was killed because it ran out of memory"
-        )
-    return Ending(
-        FAILED,
-        "NoMessage",
-        f"pod {pod.name} ended with exit code {pod.exit_code} and did not say why; its log may tell",
-    )
-
-
-def _rank(end: Ending) -> int:
-    """Which of several failed pods is to blame: the others mostly failed because it did."""
-    if end.final:
-        return 0
-    if end.reason in ("OutOfMemory", "OOMKilled"):
-        return 1
-    if end.reason == DISRUPTED:
-        return 2
-    if end.reason == STOPPED:
-        return 5
-    return 4 if end.reason == "NoMessage" else 3
+    return Ending(LOST, PODS_LOST, message, FailureClass.INFRASTRUCTURE)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cupola_api.evaluation import EvaluationStatus
 from cupola_api.run import EvaluateRun
-from cupola_operator.build.job import evaluation_job
+from cupola_operator.build.job import evaluation_gpus, evaluation_job
 from cupola_operator.decide import finished, progress, resolve
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
@@ -26,14 +26,15 @@ def run(world: World) -> Verdict:
         resolved=resolved,
         make=lambda number: evaluation_job(world, resolved, measurement, number),
         done=lambda outcome: outcome.artifact is not None,
+        devices=evaluation_gpus(resolved.placement.pool),
     )
     world = progress.heard(resolve.recorded(world, resolved))
     step = drive(world, stage)
-    if step.verdict:
-        return progress.told(world, step.verdict, step.status, resolved.placement)
     status = replace(world, status=step.status).status_as(EvaluationStatus)
     if step.result:
         update = {"artifact": step.result.artifact, "scores": step.result.scores}
         status = status.model_copy(update=update)
+    if step.verdict:
+        return progress.told(world, step.verdict, status, resolved.placement)
     verdict = finished.measured(world, status)
     return progress.told(world, verdict, verdict.status or status, resolved.placement)

@@ -51,7 +51,7 @@ def told(world: World, verdict: Verdict, status: Status, placement: Placement) -
     progress = status.progress
     if done and status.artifact:
         progress = (progress or Progress()).model_copy(update={"fraction": 1.0, "stage": None})
-    if done and progress:
+    if progress and verdict.phase is not Phase.RUNNING:
         progress = progress.model_copy(update={"eta": None})
     to_come = Decimal(0) if done else _to_come(world, status)
     cost = ledger.total(status.attempts, placement, to_come=to_come) if status.attempts else None

@@ -9,7 +9,7 @@ from cupola_api import run as contract
 from cupola_api.common import Lineage, Phase, RunStatus
 from cupola_operator.build import run as build
 from cupola_operator.build.configmap import config_map
-from cupola_operator.children import Resolved
+from cupola_operator.children import Resolved, text_of
 from cupola_operator.decide import pools
 from cupola_operator.decide.verdict import SOON, Create, Verdict, stalled
 from cupola_operator.plan import Refused
@@ -55,16 +55,19 @@ def curation(world: World) -> Verdict | None:
 
 
 def recorded(world: World, resolved: Resolved) -> World:
-    """The world with the run's digest and what it is made from in status.
+    """The world with the run's start, its digest and what it is made from in status.
 
-    Of a Dataset that is that of the curation; the digest of a listing names no artifact.
+    Of a Dataset digest and origin are those of the curation: that of a listing names no artifact.
     """
-    if isinstance(resolved.run, contract.ListRun):
-        return world
-    update = {
-        "run": RunStatus(revision=world.revision, digest=resolved.digest),
-        "lineage": lineage(resolved.run),
-    }
+    old = world.status.run
+    started = (old.started_at if old else None) or text_of(world.now)
+    run = RunStatus(revision=world.revision, started_at=started)
+    update: dict[str, object] = {"run": run}
+    if not isinstance(resolved.run, contract.ListRun):
+        update = {
+            "run": run.model_copy(update={"digest": resolved.digest}),
+            "lineage": lineage(resolved.run),
+        }
     return replace(world, status=world.status.model_copy(update=update))
 
 

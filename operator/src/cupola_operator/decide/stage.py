@@ -26,6 +26,8 @@ class Stage:
     """The Job or PyTorchJob of an attempt, by number."""
     done: Callable[[Outcome], bool]
     """Whether what a pod said ends the stage well."""
+    devices: int
+    """Devices that an attempt holds at most."""
     gang: Gang | None = None
     """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
     checkpoints: bool = False

@@ -32,6 +32,7 @@ def run(world: World) -> Verdict:
         resolved=resolved,
         make=lambda number: pytorch_job(world, resolved, training, number),
         done=lambda outcome: outcome.artifact is not None,
+        devices=training.world.size,
         checkpoints=isinstance(training, PretrainRun),
         gang=Gang(training.world.nodes, training.world.gpus_per_node),
     )

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cupola_api.common import Attempt, Condition, ConditionStatus, Phase, PodTime, RunStatus
+from cupola_api.outcome import Outcome, OutcomeKind
+from cupola_operator.children import Job, Placement, Pod, Resolved, text_of
+from cupola_operator.cluster import Key, key_of
+from cupola_operator.cost.ledger import Gang
+from cupola_operator.decide import decide, hold
+from cupola_operator.decide.attempts import Step, drive
+from cupola_operator.decide.stage import Stage
+from cupola_operator.decide.verdict import Create, Delete
+
+JOB = Job(Key("PyTorchJob", "default", "base-ptj-r1-a1"), "j1", 1, "pretrain", 1)
+
+
+def pod(role: str, started: datetime | None = None, **more: Any) -> Pod:
+    return Pod(
+        name=role,
+        uid=role,
+        owner="j1",
+        revision=1,
+        stage="pretrain",
+        attempt=1,
+        gpus=1,
+        master=role == "m",
+        started=started,
+        **more,
+    )
+
+
+class Bench:
+    """A training on two devices at 0.0001 a device second."""
+
+    def __init__(self, kit: Any) -> None:
+        self.kit = kit
+        self.placement = Placement(pool=kit.SETTINGS.pools[0], currency="USD", image="i")
+        self.stage = Stage(
+            label="pretrain",
+            reason="Training",
+            resolved=Resolved("m", "sha256:0", None, self.placement),  # type: ignore[arg-type]
+            make=lambda number: {
+                "kind": "PyTorchJob",
+                "metadata": {"name": f"base-ptj-r1-a{number}", "namespace": "default"},
+            },
+            done=lambda outcome: outcome.artifact is not None,
+            devices=2,
+            gang=Gang(2, 1),
+            checkpoints=True,
+        )
+
+    def world(self, *, attempts: Any = (), saying: str = "", **fields: Any) -> Any:
+        cluster = self.kit.Cluster()
+        changes = {k: fields.pop(k) for k in ("jobs", "pods", "now") if k in fields}
+        key = key_of(cluster.create(self.kit.resource("PretrainJob", **fields)))
+        seen = self.kit.world(cluster, key)
+        started = RunStatus(revision=1, started_at=text_of(self.kit.START))
+        update: dict[str, Any] = {"attempts": list(attempts), "run": started}
+        if saying:
+            update["conditions"] = [
+                Condition(
+                    type="Ready",
+                    status=ConditionStatus.FALSE,
+                    reason=saying,
+                    last_transition_time=text_of(self.kit.START),
+                )
+            ]
+        return replace(seen, status=seen.status.model_copy(update=update), **changes)
+
+    def drive(self, **fields: Any) -> Step:
+        return drive(self.world(**fields), self.stage)
+
+    def of(self, **fields: Any) -> hold.Hold | None:
+        return hold.of(self.world(**fields), self.placement, 2)
+
+    def after(self, seconds: int) -> datetime:
+        later: datetime = self.kit.START + timedelta(seconds=seconds)
+        return later
+
+
+@pytest.fixture
+def bench(kit: Any) -> Bench:
+    return Bench(kit)
+
+
+def spent(cost: str) -> list[Attempt]:
+    return [Attempt(number=1, name="base-ptj-r1-a1", cost=cost, outcome="Lost")]
+
+
+def test_nothing_holds_a_run_by_default(bench: Bench) -> None:
+    assert bench.of(attempts=spent("999999")) is None
+
+
+def test_suspend_holds_it(bench: Bench) -> None:
+    held = bench.of(suspend=True)
+    assert held
+    assert (held.reason, held.fails) == ("Suspended", False)
+    assert "spec.suspend" in held.message
+    assert held.verdict().phase is Phase.SUSPENDED
+
+
+@pytest.mark.parametrize(("seconds", "over"), [(3599, False), (3600, True)])
+def test_a_deadline_counts_from_the_start_of_the_run(
+    bench: Bench, seconds: int, over: bool
+) -> None:
+    held = bench.of(deadline="1h", now=bench.after(seconds))
+    assert (held is not None) is over
+    if held:
+        assert (held.reason, held.fails) == ("DeadlineExceeded", True)
+        assert "cupola.dev/retry" in held.message
+        assert held.verdict().phase is Phase.FAILED
+
+
+# Saving may take the grace of a pod: 60 s of two devices, 0.012.
+@pytest.mark.parametrize(
+    ("cost", "over"), [("0.9", False), ("0.987999", False), ("0.988", True), ("2", True)]
+)
+def test_a_budget_leaves_room_for_a_save(bench: Bench, cost: str, over: bool) -> None:
+    held = bench.of(budget={"maxCost": "1"}, attempts=spent(cost))
+    assert (held is not None) is over
+    if held:
+        assert (held.reason, held.fails) == ("BudgetExceeded", False)
+        assert f"{cost} of spec.budget.maxCost 1 USD" in held.message
+
+
+def test_a_budget_may_end_a_run(bench: Bench) -> None:
+    held = bench.of(budget={"maxCost": "1", "onExceeded": "Fail"}, attempts=spent("1"))
+    assert held
+    assert held.verdict().phase is Phase.FAILED
+    assert "cupola.dev/retry" in held.message
+
+
+def test_it_is_looked_at_in_time_for_deadline_and_budget(bench: Bench) -> None:
+    def again(**fields: Any) -> float:
+        return hold.again(bench.world(**fields), bench.placement, 2)
+
+    assert again() == 60
+    assert again(deadline="30s") == 30
+    assert again(deadline="30s", now=bench.after(29)) == 1
+    assert again(deadline="30s", now=bench.after(31)) == 1
+    assert again(budget={"maxCost": "1"}, attempts=spent("0.98")) == pytest.approx(40)
+    assert again(budget={"maxCost": "1"}, attempts=spent("0.99")) == 1
+    assert again(budget={"maxCost": "9"}, deadline="20s") == 20
+
+
+def test_a_held_run_starts_nothing(bench: Bench) -> None:
+    step = bench.drive(suspend=True)
+    assert step.verdict
+    assert (step.verdict.phase, step.verdict.actions) == (Phase.SUSPENDED, ())
+
+
+def test_a_running_attempt_is_asked_to_save_and_stop(bench: Bench, kit: Any) -> None:
+    running = {"pods": (pod("m", kit.START), pod("w", kit.START))}
+    step = bench.drive(suspend=True, jobs=(JOB,), **running)
+    assert step.verdict
+    assert step.verdict.actions == (Delete(JOB.key, "j1"),)
+    assert (step.verdict.phase, step.verdict.reason) == (Phase.RUNNING, "Suspended")
+    assert "saves and stops" in step.verdict.message
+    leaving = bench.drive(suspend=True, jobs=(replace(JOB, deleting=True),), **running)
+    gone = bench.drive(suspend=True, attempts=step.status.attempts, **running)
+    for waits in (leaving, gone):
+        assert waits.verdict
+        assert waits.verdict.actions == ()
+        assert waits.status.attempts[0].outcome is None
+
+
+SAVED = Outcome(outcome=OutcomeKind.STOPPED, step=70, message="stopped as asked")
+
+
+def test_what_it_saved_is_not_wasted(bench: Bench, kit: Any) -> None:
+    end = {"terminal": True, "exit_code": 143, "finished": bench.after(30)}
+    pods = (pod("m", kit.START, outcome=SAVED, **end), pod("w", kit.START, **end))
+    known = [Attempt(number=1, name=JOB.key.name)]
+    step = bench.drive(suspend=True, attempts=known, pods=pods, now=bench.after(31))
+    (attempt,) = step.status.attempts
+    assert (attempt.outcome, attempt.reason, attempt.failure) == ("Stopped", "Suspended", None)
+    assert (attempt.checkpoint_step, attempt.gpu_seconds, attempt.wasted) == (70, "60", "0")
+    over = bench.drive(suspend=True, attempts=step.status.attempts, now=bench.after(32))
+    assert over.verdict
+    assert over.verdict.phase is Phase.SUSPENDED
+    on = bench.drive(attempts=step.status.attempts, now=bench.after(33))
+    assert on.verdict
+    (create,) = on.verdict.actions
+    assert isinstance(create, Create)
+    assert create.value["metadata"]["name"] == "base-ptj-r1-a2"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"suspend": True}, "Suspended"),
+        ({"saying": "Suspended"}, "Suspended"),
+        ({"saying": "BudgetExceeded", "suspend": True}, "BudgetExceeded"),
+        ({"saying": "Training"}, "PodsLost"),
+    ],
+)
+def test_pods_that_were_gone_before_anybody_looked_were_stopped_all_the_same(
+    bench: Bench, kit: Any, fields: dict[str, Any], reason: str
+) -> None:
+    time = PodTime(uid="m", gpus=1, started_at=text_of(kit.START), until=text_of(bench.after(20)))
+    known = [Attempt(number=1, name=JOB.key.name, pods=[time])]
+    step = bench.drive(attempts=known, now=bench.after(90), **fields)
+    (attempt,) = step.status.attempts
+    assert attempt.reason == reason
+    assert (attempt.outcome == "Stopped") is (reason != "PodsLost")
+    assert (attempt.gpu_seconds, attempt.estimated) == ("20", True)
+
+
+def test_a_failure_while_it_saves_is_not_called_a_suspension(bench: Bench, kit: Any) -> None:
+    said = Outcome.model_validate(
+        {"outcome": "Failed", "failure": "Infrastructure", "reason": "StorageFailed"}
+    )
+    pods = (pod("m", kit.START, terminal=True, exit_code=1, outcome=said), pod("w", kit.START))
+    step = bench.drive(suspend=True, pods=pods, attempts=[Attempt(number=1, name="a")])
+    assert step.status.attempts[0].reason == "StorageFailed"
+
+
+@pytest.mark.parametrize("kind", ["Dataset", "PretrainJob", "FineTune", "Evaluation"])
+def test_a_suspended_resource_is_not_resolved(kit: Any, kind: str) -> None:
+    cluster = kit.Cluster()
+    for other in ("Dataset", "PretrainJob", "FineTune"):
+        if other != kind:
+            cluster.create(kit.done(other, **({"task": TASK} if other == "Dataset" else {})))
+    key = key_of(cluster.create(kit.resource(kind, suspend=True)))
+    decision = decide(kit.world(cluster, key))
+    assert decision.actions == ()
+    assert decision.status
+    assert decision.status.phase is Phase.SUSPENDED
+    true = {c.type for c in decision.status.conditions if c.status == "True"}
+    assert true == {"Suspended"}
+
+
+TASK = {"input": "q", "output": "a"}
