@@ -222,6 +222,9 @@ class Attempt(Model):
     resumed_step: int | None = Field(
         None, description="Step of the checkpoint that it went on from; 0 if it began anew."
     )
+    passed_over: int | None = Field(
+        None, description="Newer checkpoints that were damaged, if there were any."
+    )
     forgiven: bool = Field(
         False, description="Whether a retry by annotation took it off the count of retries."
     )

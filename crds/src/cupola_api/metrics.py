@@ -15,6 +15,7 @@ TOKENS_PER_SECOND = "cupola_train_tokens_per_second"
 CHECKPOINT_STEP = "cupola_train_checkpoint_step"
 CHECKPOINT_TIME = "cupola_train_checkpoint_timestamp_seconds"
 RESUMED_STEP = "cupola_train_resumed_step"
+RESUMED_TIME = "cupola_train_resumed_checkpoint_timestamp_seconds"
 PASSED_OVER = "cupola_train_checkpoints_passed_over"
 HEARTBEAT = "cupola_heartbeat_timestamp_seconds"
 
@@ -28,6 +29,7 @@ HELP = {
     CHECKPOINT_STEP: "Step of the newest complete checkpoint.",
     CHECKPOINT_TIME: "Unix time at which the newest checkpoint was complete.",
     RESUMED_STEP: "Step of the checkpoint that this attempt went on from; 0 if it began anew.",
+    RESUMED_TIME: "Unix time at which that checkpoint was complete; 0 if it began anew.",
     PASSED_OVER: "Newer checkpoints that were damaged and therefore passed over.",
     HEARTBEAT: "Unix time at which rank 0 last made progress.",
 }

@@ -11,7 +11,8 @@ from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_operator.children import Job, Placement, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.cost.ledger import Gang
-from cupola_operator.decide.attempts import MAX_ENTRIES, Step, bounded, drive
+from cupola_operator.decide.attempts import Step, drive
+from cupola_operator.decide.record import MAX_ENTRIES, bounded
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Create, Delete
 
@@ -107,8 +108,10 @@ def test_a_gang_is_remembered_when_all_of_it_was_seen(bench: Any) -> None:
     assert part.status.attempts[0].pods == []
     whole = bench(jobs=(job(),), pods=(pod("w"), pod()))
     assert [one.uid for one in whole.status.attempts[0].pods] == ["m1", "w1"]
-    again = bench(jobs=(job(2),), pods=(pod(number=2),), attempts=_ended(whole))
-    assert [len(one.pods) for one in again.status.attempts] == [0, 0]
+    second = bench(jobs=(job(2),), pods=(pod(number=2),), attempts=_ended(whole))
+    assert [len(one.pods) for one in second.status.attempts] == [2, 0]
+    third = bench(jobs=(job(3),), pods=(pod(number=3),), attempts=_ended(second))
+    assert [len(one.pods) for one in third.status.attempts] == [0, 0, 0]
 
 
 def _ended(step: Step) -> list[Attempt]:
@@ -241,6 +244,66 @@ def test_an_attempt_that_went_on_from_a_checkpoint_says_so(bench: Any, kit: Any)
     )
     assert step.status.attempts[-1].resumed_step == 40
     assert step.verdict.message.endswith("is running, going on from step 40")
+
+
+def test_damaged_checkpoints_that_were_passed_over_are_told_of(bench: Any, kit: Any) -> None:
+    step = bench(
+        jobs=(job(2),),
+        pods=(pod(number=2, started=kit.START),),
+        metrics={metrics.RESUMED_STEP: 40, metrics.PASSED_OVER: 2},
+        attempts=[ended(1)],
+    )
+    assert step.status.attempts[-1].passed_over == 2
+    assert "damaged and passed over: 2 newer" in step.verdict.message
+    later = bench(
+        jobs=(job(2),),
+        pods=(pod(number=2, started=kit.START),),
+        attempts=step.status.attempts,
+    )
+    assert later.verdict.message == step.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("known", "resumed", "wasted"),
+    [
+        # All of it was thought lost: it died before the checkpoint of 60 s was heard of.
+        (None, (40, 60), (40, "0.004")),
+        (10, (40, 60), (40, "0.004")),
+        # The checkpoint of step 50 was heard of, and is damaged.
+        (50, (40, 60), (40, "0.004")),
+        (50, (0, 0), (None, "0.01")),
+        # Nothing new: what was recorded stays.
+        (40, (40, 60), (40, "0.007")),
+    ],
+)
+def test_where_the_next_one_goes_on_from_is_what_was_lost(
+    bench: Any, kit: Any, known: int | None, resumed: Any, wasted: Any
+) -> None:
+    step, second = resumed
+    time = PodTime(
+        uid="m1",
+        gpus=1,
+        started_at=text_of(kit.START),
+        until=text_of(kit.START + kit.seconds(100)),
+        outcome="Failed",
+    )
+    first = ended(1, "Lost", pods=[time], checkpoint_step=known, cost="0.01", wasted="0.007")
+    said = {
+        metrics.RESUMED_STEP: step,
+        metrics.RESUMED_TIME: (kit.START.timestamp() + second) if second else 0,
+    }
+    running = {"jobs": (job(2),), "pods": (pod(number=2, started=kit.START),)}
+    now = kit.START + kit.seconds(200)
+    step_2 = bench(attempts=[first], metrics=said, now=now, **running)
+    for attempts in (
+        step_2.status.attempts,
+        bench(attempts=step_2.status.attempts, metrics=said, now=now, **running).status.attempts,
+    ):
+        assert (attempts[0].checkpoint_step, attempts[0].wasted) == wasted
+        assert attempts[0].cost == "0.01"
+        assert attempts[1].resumed_step == step
+    silent = bench(attempts=step_2.status.attempts, now=now, **running).status.attempts
+    assert silent[0] == step_2.status.attempts[0]
 
 
 def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:

@@ -81,7 +81,7 @@ def charge(
     else:
         wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
     begin = min((i.start for i in intervals), default=None)
-    last = max((i.end for i in intervals), default=now)
+    last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
     unseen = any(time.started_at and (time.estimated or not time.outcome) for time in times)
     return attempt.model_copy(
         update={

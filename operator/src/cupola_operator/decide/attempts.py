@@ -10,33 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from cupola_api import metrics
 from cupola_api.common import Attempt, FailureClass, Phase, Status
 from cupola_api.control import Recovery
 from cupola_api.outcome import Outcome
-from cupola_operator.children import Pod, text_of, time_of
+from cupola_operator.children import text_of
 from cupola_operator.cluster import Key, key_of
-from cupola_operator.cost import ledger
 from cupola_operator.decide import hold, retry
 from cupola_operator.decide.ending import (
-    PODS_LOST,
-    STOPPED,
     SUCCEEDED,
-    Ending,
-    ending,
-    recorded,
-    truer,
 )
 from cupola_operator.decide.hold import Hold
-from cupola_operator.decide.progress import counted
+from cupola_operator.decide.record import settled
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import SOON, Create, Delete, Verdict
 from cupola_operator.world import World
-
-MAX_ENTRIES = 64
-"""Attempts that status holds; the oldest are added up."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +48,7 @@ def drive(world: World, stage: Stage) -> Step:
     of failure is not retried at all, else with AttemptsExhausted.
     """
     before = {a.number: a.outcome for a in stage.attempts(world)}
-    status, end = _settled(world, stage)
+    status, end = settled(world, stage)
     world = replace(world, status=status)
     held = hold.of(world, stage.resolved.placement, stage.devices)
     attempts = stage.attempts(world)
@@ -77,83 +65,6 @@ def drive(world: World, stage: Stage) -> Step:
     if last.outcome == SUCCEEDED:
         return Step(status, None, result)
     return Step(status, _next(world, stage, attempts, held))
-
-
-def _settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
-    """Status with what is seen of the newest attempt, and its end if that is seen now."""
-    attempts = stage.attempts(world)
-    last = attempts[-1] if attempts else None
-    if last is None or last.outcome is not None:
-        number = last.number if last else 0
-        job = next((job for job in stage.jobs(world) if job.attempt > number), None)
-        if job:
-            last = Attempt(number=job.attempt, name=job.key.name, stage=stage.recorded)
-    if last is None:
-        return world.status, None
-    pods = stage.pods(world, last)
-    old = recorded(last)
-    if old and not pods:
-        return world.status, None
-    end = _named(world, stage, ending(stage, last, stage.job(world, last.number), pods, world.now))
-    if old:
-        end = truer(old, end)
-    seen = last.model_copy(
-        update={
-            "checkpoint_step": _checkpoint_step(world, stage, last, pods),
-            "resumed_step": _resumed_step(world, stage, last, pods),
-            "outcome": end.outcome if end else None,
-            "reason": end.reason if end else None,
-            "message": end.message[:512] if end and end.message else None,
-            "failure": end.cause if end else None,
-        }
-    )
-    charged = ledger.charge(
-        seen,
-        pods,
-        now=world.now,
-        placement=stage.resolved.placement,
-        gang=stage.gang,
-        checkpoint=_checkpoint_time(world, stage, pods, end),
-    )
-    entries = {(a.stage, a.number): _folded(a, stage) for a in world.status.attempts}
-    entries[charged.stage, charged.number] = charged
-    return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
-
-
-def _named(world: World, stage: Stage, end: Ending | None) -> Ending | None:
-    """The end of an attempt; of one that Cupola stopped because the run was held, with that reason.
-
-    Pods that are deleted may be gone before anybody saw how they ended. That they were to stop is in
-    status; if not, because the operator died before it wrote that, it is still so.
-    """
-    if end is None or not (end.outcome == STOPPED or end.reason == PODS_LOST):
-        return end
-    ready = world.status.condition("Ready")
-    reason = ready.reason if ready else ""
-    if reason not in hold.STOPPED:
-        held = hold.of(world, stage.resolved.placement, stage.devices)
-        if held is None:
-            return end
-        reason = held.reason
-    message = hold.STOPPED[reason]
-    return replace(end, outcome=STOPPED, reason=reason, message=message, cause=None)
-
-
-def _folded(attempt: Attempt, stage: Stage) -> Attempt:
-    """An attempt that is no longer the newest of its stage: its sums stay, its pods' times go."""
-    return attempt.model_copy(update={"pods": []}) if attempt.stage == stage.recorded else attempt
-
-
-def bounded(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """At most `MAX_ENTRIES` attempts: the oldest two of a stage that came to nothing become one."""
-    kept = list(attempts)
-    while len(kept) > MAX_ENTRIES:
-        pairs = zip(range(len(kept)), kept, kept[1:], strict=False)
-        first = next(
-            i for i, a, b in pairs if a.stage == b.stage and b.outcome not in (None, SUCCEEDED)
-        )
-        kept[first : first + 2] = [ledger.added(kept[first], kept[first + 1])]
-    return kept
 
 
 def _start(world: World, stage: Stage, before: Sequence[Attempt]) -> Verdict:
@@ -186,9 +97,7 @@ def _watch(world: World, stage: Stage, attempt: Attempt) -> Verdict:
     pods = stage.pods(world, attempt)
     again = hold.again(world, stage.resolved.placement, stage.devices)
     if any(pod.started for pod in pods):
-        message = f"attempt {attempt.number} ({attempt.name}) is running" + (
-            f", going on from step {attempt.resumed_step}" if attempt.resumed_step else ""
-        )
+        message = f"attempt {attempt.number} ({attempt.name}) is running{_origin(attempt)}"
         return Verdict(Phase.RUNNING, stage.reason, message, again=again)
     obstacle = next((pod.waiting for pod in pods if pod.waiting), "")
     return Verdict(
@@ -198,6 +107,14 @@ def _watch(world: World, stage: Stage, attempt: Attempt) -> Verdict:
         + (f": {obstacle}" if obstacle else ""),
         again=again,
     )
+
+
+def _origin(attempt: Attempt) -> str:
+    """Where an attempt went on from, and what it passed over."""
+    text = f", going on from step {attempt.resumed_step}" if attempt.resumed_step else ""
+    if attempt.passed_over:
+        text += f"; damaged and passed over: {attempt.passed_over} newer checkpoints"
+    return text
 
 
 def _stop(world: World, stage: Stage, attempt: Attempt, held: Hold) -> Verdict:
@@ -274,36 +191,3 @@ def _failed(last: Attempt, recovery: Recovery) -> Verdict:
         "AttemptsExhausted",
         f"attempt {last.number} failed like those before it, without progress between them: {message}",
     )
-
-
-def _resumed_step(world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]) -> int | None:
-    """Step of the checkpoint that the attempt went on from, once it says so."""
-    if not stage.checkpoints or not any(pod.running for pod in pods):
-        return attempt.resumed_step
-    said = counted(world.metrics, metrics.RESUMED_STEP)
-    return attempt.resumed_step if said is None else said
-
-
-def _checkpoint_step(
-    world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]
-) -> int | None:
-    """Step of the newest checkpoint that is known of."""
-    if not stage.checkpoints:
-        return None
-    steps = [pod.outcome.step for pod in pods if pod.outcome]
-    if any(pod.running for pod in pods):
-        steps.append(counted(world.metrics, metrics.CHECKPOINT_STEP))
-    known = [step for step in [*steps, attempt.checkpoint_step] if step is not None]
-    return max(known, default=None)
-
-
-def _checkpoint_time(
-    world: World, stage: Stage, pods: Sequence[Pod], end: Ending | None
-) -> datetime | None:
-    """When the newest checkpoint of the run was complete, as far as is known."""
-    if not stage.checkpoints:
-        return None
-    if end and end.saved:
-        return max((pod.finished for pod in pods if pod.finished), default=world.now)
-    progress = world.status.progress
-    return time_of(progress.checkpoint_time) if progress else None

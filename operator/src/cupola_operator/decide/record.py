@@ -1,0 +1,164 @@
+"""What status records of the attempts of a stage: their pods' times, their ends, their money."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cupola_api import metrics
+from cupola_api.common import Attempt, Status
+from cupola_operator.children import Pod, time_of
+from cupola_operator.cost import ledger
+from cupola_operator.decide import hold
+from cupola_operator.decide.ending import (
+    PODS_LOST,
+    STOPPED,
+    SUCCEEDED,
+    Ending,
+    ending,
+    recorded,
+    truer,
+)
+from cupola_operator.decide.progress import counted
+from cupola_operator.decide.stage import Stage
+from cupola_operator.world import World
+
+MAX_ENTRIES = 64
+"""Attempts that status holds; the oldest are added up."""
+
+
+def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
+    """Status with what is seen of the newest attempt, and its end if that is seen now."""
+    attempts = stage.attempts(world)
+    last = attempts[-1] if attempts else None
+    if last is None or last.outcome is not None:
+        number = last.number if last else 0
+        job = next((job for job in stage.jobs(world) if job.attempt > number), None)
+        if job:
+            last = Attempt(number=job.attempt, name=job.key.name, stage=stage.recorded)
+    if last is None:
+        return world.status, None
+    pods = stage.pods(world, last)
+    old = recorded(last)
+    if old and not pods:
+        return world.status, None
+    end = _named(world, stage, ending(stage, last, stage.job(world, last.number), pods, world.now))
+    if old:
+        end = truer(old, end)
+    seen = last.model_copy(
+        update={
+            "checkpoint_step": _checkpoint_step(world, stage, last, pods),
+            **_resumed(world, stage, pods),
+            "outcome": end.outcome if end else None,
+            "reason": end.reason if end else None,
+            "message": end.message[:512] if end and end.message else None,
+            "failure": end.cause if end else None,
+        }
+    )
+    charged = _charged(world, stage, seen, pods, _checkpoint_time(world, stage, pods, end))
+    entries = {(a.stage, a.number): a for a in world.status.attempts}
+    entries[charged.stage, charged.number] = charged
+    for known in attempts:
+        if known.number < charged.number:
+            entries[known.stage, known.number] = _earlier(world, stage, known, charged, attempts)
+    return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
+
+
+def _charged(
+    world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod], checkpoint: datetime | None
+) -> Attempt:
+    return ledger.charge(
+        attempt,
+        pods,
+        now=world.now,
+        placement=stage.resolved.placement,
+        gang=stage.gang,
+        checkpoint=checkpoint,
+    )
+
+
+def _earlier(
+    world: World, stage: Stage, attempt: Attempt, newest: Attempt, attempts: Sequence[Attempt]
+) -> Attempt:
+    """An earlier attempt beside the newest one: of all but the last its pods' times are folded.
+
+    Where the newest one goes on from is the truth about the one before it: that may have been lost
+    before its last checkpoint was heard of, or the checkpoint may be damaged.
+    """
+    if attempt.number < newest.number - 1:
+        return attempt.model_copy(update={"pods": []})
+    known = max((a.checkpoint_step or 0 for a in attempts if a.number < newest.number), default=0)
+    step, seconds = newest.resumed_step, world.metrics.get(metrics.RESUMED_TIME)
+    if step is None or step == known or seconds is None or attempt.outcome == SUCCEEDED:
+        return attempt
+    time = datetime.fromtimestamp(min(seconds, world.now.timestamp()), UTC) if step else None
+    told = attempt.model_copy(update={"checkpoint_step": step or None})
+    return _charged(world, stage, told, (), time)
+
+
+def _named(world: World, stage: Stage, end: Ending | None) -> Ending | None:
+    """The end of an attempt; of one that Cupola stopped because the run was held, with that reason.
+
+    Pods that are deleted may be gone before anybody saw how they ended. That they were to stop is in
+    status; if not, because the operator died before it wrote that, it is still so.
+    """
+    if end is None or not (end.outcome == STOPPED or end.reason == PODS_LOST):
+        return end
+    ready = world.status.condition("Ready")
+    reason = ready.reason if ready else ""
+    if reason not in hold.STOPPED:
+        held = hold.of(world, stage.resolved.placement, stage.devices)
+        if held is None:
+            return end
+        reason = held.reason
+    message = hold.STOPPED[reason]
+    return replace(end, outcome=STOPPED, reason=reason, message=message, cause=None)
+
+
+def bounded(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """At most `MAX_ENTRIES` attempts: the oldest two of a stage that came to nothing become one."""
+    kept = list(attempts)
+    while len(kept) > MAX_ENTRIES:
+        pairs = zip(range(len(kept)), kept, kept[1:], strict=False)
+        first = next(
+            i for i, a, b in pairs if a.stage == b.stage and b.outcome not in (None, SUCCEEDED)
+        )
+        kept[first : first + 2] = [ledger.added(kept[first], kept[first + 1])]
+    return kept
+
+
+def _resumed(world: World, stage: Stage, pods: Sequence[Pod]) -> dict[str, int | None]:
+    """What the attempt says of where it went on from, if it says it now."""
+    if not stage.checkpoints or not any(pod.running for pod in pods):
+        return {}
+    step = counted(world.metrics, metrics.RESUMED_STEP)
+    if step is None:
+        return {}
+    passed_over = counted(world.metrics, metrics.PASSED_OVER)
+    return {"resumed_step": step, "passed_over": passed_over or None}
+
+
+def _checkpoint_step(
+    world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]
+) -> int | None:
+    """Step of the newest checkpoint that is known of."""
+    if not stage.checkpoints:
+        return None
+    steps = [pod.outcome.step for pod in pods if pod.outcome]
+    if any(pod.running for pod in pods):
+        steps.append(counted(world.metrics, metrics.CHECKPOINT_STEP))
+    known = [step for step in [*steps, attempt.checkpoint_step] if step is not None]
+    return max(known, default=None)
+
+
+def _checkpoint_time(
+    world: World, stage: Stage, pods: Sequence[Pod], end: Ending | None
+) -> datetime | None:
+    """When the newest checkpoint of the run was complete, as far as is known."""
+    if not stage.checkpoints:
+        return None
+    if end and end.saved:
+        return max((pod.finished for pod in pods if pod.finished), default=world.now)
+    progress = world.status.progress
+    return time_of(progress.checkpoint_time) if progress else None
