@@ -61,7 +61,7 @@ def test_a_resource_that_is_being_deleted_is_left_alone(bench: Bench) -> None:
 
 def test_an_object_that_is_ours_already_is_done(bench: Bench) -> None:
     bench.reconciler.reconcile(DATA)
-    del bench.cluster.objects[LIST]["metadata"]["labels"]  # a list that lags behind
+    bench.cluster.find = lambda *_: []  # lists that lag behind
     assert bench.reconciler.reconcile(DATA) is not None
     assert bench.reason(DATA) == "Resolving"
 
@@ -88,6 +88,15 @@ def test_a_strangers_object_is_a_name_conflict(bench: Bench, owner: dict[str, st
     bench.cluster.remove(LIST)
     bench.reconciler.reconcile(DATA)
     assert bench.reason(DATA) == "Resolving"
+
+
+def test_a_child_that_lost_its_labels_is_told_of(bench: Bench) -> None:
+    uid = bench.cluster.objects[DATA]["metadata"]["uid"]
+    strange(bench, kind="Dataset", name="data", uid=uid)
+    assert bench.reconciler.reconcile(DATA) == 60
+    assert bench.reason(DATA) == "NameConflict"
+    ready = bench.status(DATA)["conditions"][0]
+    assert "lost its labels" in ready["message"]
 
 
 def test_what_an_earlier_resource_of_the_name_left_is_waited_for(bench: Bench) -> None:

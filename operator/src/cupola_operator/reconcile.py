@@ -40,7 +40,7 @@ def utc_now() -> datetime:
 
 
 class _NameTaken(Exception):
-    """An object of a child's name is there that Cupola did not make."""
+    """An object of a child's name is there that Cupola did not make, or can no longer find."""
 
 
 class Reconciler:
@@ -139,6 +139,12 @@ class Reconciler:
             return False
         owner = owner_of(there)
         if owner.get("uid") == world.uid:
+            wanted = labels.selector(world.key.kind, world.key.name).items()
+            if not wanted <= (there["metadata"].get("labels") or {}).items():
+                raise _NameTaken(
+                    f"{value['kind']} {value['metadata']['name']} has lost its labels, so it is not "
+                    "found any more; delete it, and it is made again"
+                )
             return not there["metadata"].get("deletionTimestamp")
         same_name = (owner.get("kind"), owner.get("name")) == (world.key.kind, world.key.name)
         if same_name or there["metadata"].get("deletionTimestamp"):

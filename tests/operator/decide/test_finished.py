@@ -93,7 +93,7 @@ def test_what_was_not_read_does_not_make_outdated(kit: Any) -> None:
         ("Failed", "PyTorchJob", "live", True),
         ("Failed", "PyTorchJob", "ended", False),
         ("Failed", "PyTorchJob", "deleting", False),
-        ("Succeeded", "PyTorchJob", "live", False),
+        ("Succeeded", "PyTorchJob", "live", True),
         ("Succeeded", "Job", "live", True),
     ],
 )

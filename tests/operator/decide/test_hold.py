@@ -156,7 +156,10 @@ def test_a_held_run_starts_nothing(bench: Bench) -> None:
 
 def test_a_running_attempt_is_asked_to_save_and_stop(bench: Bench, kit: Any) -> None:
     running = {"pods": (pod("m", kit.START), pod("w", kit.START))}
-    step = bench.drive(suspend=True, jobs=(JOB,), **running)
+    first = bench.drive(suspend=True, jobs=(JOB,), **running)
+    assert first.verdict
+    assert (first.verdict.actions, first.verdict.again) == ((), 0)
+    step = bench.drive(suspend=True, jobs=(JOB,), attempts=first.status.attempts, **running)
     assert step.verdict
     assert step.verdict.actions == (Delete(JOB.key, "j1"),)
     assert (step.verdict.phase, step.verdict.reason) == (Phase.RUNNING, "Suspended")
@@ -233,6 +236,15 @@ def test_a_suspended_resource_is_not_resolved(kit: Any, kind: str) -> None:
     assert decision.status.phase is Phase.SUSPENDED
     true = {c.type for c in decision.status.conditions if c.status == "True"}
     assert true == {"Suspended"}
+
+
+@pytest.mark.parametrize("left", [{"jobs": (JOB,)}, {"pods": (pod("m"),)}])
+def test_what_runs_without_its_config_map_is_resolved_once_more_to_be_stopped(
+    bench: Bench, left: dict[str, Any]
+) -> None:
+    assert hold.before_start(bench.world(suspend=True))
+    assert hold.before_start(bench.world(suspend=True, **left)) is None
+    assert hold.before_start(bench.world()) is None
 
 
 TASK = {"input": "q", "output": "a"}

@@ -25,6 +25,8 @@ POD = Pod(name="p", uid="p", owner="j", revision=1)
         ((), (POD,), True, False),
         ((), (replace(POD, terminal=True),), False, False),
         ((replace(JOB, revision=2),), (replace(POD, revision=2),), False, False),
+        ((replace(JOB, revision=2, attempt=0),), (), True, True),
+        ((replace(JOB, revision=2, stage=""),), (), True, True),
     ],
 )
 def test_what_an_earlier_revision_left_running_ends_first(

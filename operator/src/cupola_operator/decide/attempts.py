@@ -56,8 +56,11 @@ def drive(world: World, stage: Stage) -> Step:
         return Step(status, held.verdict() if held else _start(world, stage, attempts))
     last = attempts[-1]
     result = end.result if end else None
+    if last.outcome is None and held:
+        recorded = last.number in before
+        return Step(status, _stop(world, stage, last, held, recorded=recorded))
     if last.outcome is None:
-        return Step(status, _stop(world, stage, last, held) if held else _watch(world, stage, last))
+        return Step(status, _watch(world, stage, last))
     if last.outcome not in (SUCCEEDED, before.get(last.number)):
         return Step(status, _ended(last, "", again=0), result)
     if verdict := _close(world, stage, last):
@@ -117,15 +120,15 @@ def _origin(attempt: Attempt) -> str:
     return text
 
 
-def _stop(world: World, stage: Stage, attempt: Attempt, held: Hold) -> Verdict:
-    """End an attempt because the run is held: its pods get the grace to save."""
-    job = stage.job(world, attempt.number)
+def _stop(world: World, stage: Stage, attempt: Attempt, held: Hold, *, recorded: bool) -> Verdict:
+    """End an attempt because the run is held, once it is recorded: its pods get the grace to save."""
+    job = stage.job(world, attempt.number) if recorded else None
     return Verdict(
         Phase.RUNNING,
         held.reason,
         f"attempt {attempt.number} saves and stops: {held.message}",
         actions=(Delete(job.key, job.uid),) if job and not job.deleting else (),
-        again=SOON,
+        again=SOON if recorded else 0,
     )
 
 
@@ -138,8 +141,7 @@ def _close(world: World, stage: Stage, attempt: Attempt) -> Verdict | None:
     pods = stage.pods(world, attempt)
     if not any(pod.lingers(world.now) for pod in pods):
         return None
-    by_itself = stage.gang is not None and any(pod.terminal for pod in pods)
-    jobs = [] if by_itself else stage.jobs(world)
+    jobs = [] if stage.ends_by_itself(attempt, pods, world.now) else stage.jobs(world)
     return replace(
         _ended(attempt, "its pods are ending", again=SOON),
         actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting),

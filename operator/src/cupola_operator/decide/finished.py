@@ -16,7 +16,7 @@ def run(world: World) -> Verdict | None:
     """A run that Succeeded or Failed does not run again until spec.revision is raised.
 
     If something that it was made from has another artifact now, the condition Outdated is True
-    with reason UpstreamChanged. What a failed run left running is deleted.
+    with reason UpstreamChanged. What runs all the same is deleted.
     """
     status = world.status
     if status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
@@ -90,12 +90,8 @@ def changed_upstream(world: World) -> str:
 
 
 def _left_running(world: World) -> tuple[Delete, ...]:
-    """Children with live pods; those of a successful gang end by themselves."""
+    """Children with live pods: nothing ran when the run ended, so somebody made it run again."""
     owners = {pod.owner for pod in world.pods if pod.lingers(world.now)}
     return tuple(
-        Delete(job.key, job.uid)
-        for job in world.jobs
-        if job.uid in owners
-        and not job.deleting
-        and not (job.key.kind == "PyTorchJob" and world.status.phase is Phase.SUCCEEDED)
+        Delete(job.key, job.uid) for job in world.jobs if job.uid in owners and not job.deleting
     )

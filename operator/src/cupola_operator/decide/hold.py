@@ -42,10 +42,16 @@ class Hold:
 
 
 def before_start(world: World) -> Verdict | None:
-    """A run with spec.suspend is not resolved: phase and condition Suspended."""
-    if world.is_resolved() or world.is_resolved(LISTING):
+    """A run with spec.suspend is not resolved: phase and condition Suspended.
+
+    What runs was resolved, and is stopped as an attempt; if somebody deleted the run's ConfigMap, it
+    is resolved once more for that.
+    """
+    if world.is_resolved() or world.is_resolved(LISTING) or not _control(world).suspend:
         return None
-    return _suspended(world).verdict() if _control(world).suspend else None
+    if world.jobs or any(pod.lingers(world.now) for pod in world.pods):
+        return None
+    return _suspended(world).verdict()
 
 
 def of(world: World, placement: Placement, gpus: int) -> Hold | None:

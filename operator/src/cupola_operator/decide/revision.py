@@ -10,9 +10,14 @@ from cupola_operator.world import World
 def earlier_run_ends(world: World) -> Verdict | None:
     """A new revision starts when nothing of an earlier one runs any more.
 
-    Its PyTorchJobs and Jobs are deleted; its artifact and its ConfigMap stay.
+    Its PyTorchJobs and Jobs are deleted; its artifact and its ConfigMap stay. One whose labels
+    somebody took away, so that its attempt is not known any more, goes in the same way.
     """
-    jobs = [job for job in world.jobs if job.revision != world.revision]
+    jobs = [
+        job
+        for job in world.jobs
+        if job.revision != world.revision or not job.stage or job.attempt < 1
+    ]
     pods = [pod for pod in world.pods if pod.revision != world.revision and pod.lingers(world.now)]
     if not jobs and not pods:
         return None

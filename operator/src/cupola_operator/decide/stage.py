@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cupola_api.common import Attempt
 from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Object
-from cupola_operator.cost.ledger import Gang
+from cupola_operator.cost.ledger import MAX_PODS, Gang
 from cupola_operator.world import World
 
 
@@ -49,6 +50,18 @@ class Stage:
         """Those of all its attempts that are there, oldest first."""
         mine = [j for j in world.jobs if (j.revision, j.stage) == (world.revision, self.label)]
         return sorted(mine, key=lambda job: job.attempt)
+
+    def ends_by_itself(self, attempt: Attempt, pods: Sequence[Pod], now: datetime) -> bool:
+        """Whether the training operator ends what is left of a gang: it does once a pod has ended.
+
+        It makes a pod that was deleted again, and that one would wait for the others for long.
+        """
+        if self.gang is None or not any(pod.terminal for pod in pods):
+            return False
+        first = {time.uid for time in attempt.pods[: self.gang.pods]}
+        return all(pod.uid in first for pod in pods if pod.lingers(now)) or (
+            len(attempt.pods) == MAX_PODS
+        )
 
     def pods(self, world: World, attempt: Attempt) -> list[Pod]:
         """The pods of an attempt, rank 0 first; also those whose Job is gone."""
