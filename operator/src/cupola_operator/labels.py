@@ -18,9 +18,6 @@ RETRY = f"{GROUP}/retry"
 GPUS = f"{GROUP}/gpus"
 """Devices that the pod holds; the ledger multiplies its time by it."""
 
-RETRY = f"{GROUP}/retry"
-"""Annotation of a resource: a token that it did not have before tries a Failed run again."""
-
 
 def selector(kind: str, name: str) -> dict[str, str]:
     """What every child of a resource, and every pod of those, is labelled with."""
