@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from cupola_api import errors
 from cupola_api.base import Model, Rule
-from cupola_api.quantities import Money
+from cupola_api.quantities import Memory, Money
 from cupola_api.training import PoolName
 
 
@@ -40,6 +40,9 @@ class Pool(Model):
     gpus_per_node: int = Field(ge=1, le=16, description="Devices a node.")
     nodes: int = Field(1, ge=1, le=100_000, description="Nodes that the pool can have.")
     threads_per_gpu: int = Field(1, ge=1, le=256, description="CPU threads for each device.")
+    memory_per_gpu: Memory | None = Field(
+        None, description="Host memory for each device; a pod that takes more is killed."
+    )
     price_per_gpu_hour: Money = Field(description="What one device costs an hour.")
     gpu_watts: float = Field(ge=0, le=10_000, description="Power of one device at work, W.")
     host_watts: float = Field(

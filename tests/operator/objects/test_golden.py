@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from cupola_api.artifact import digest_of
 from cupola_operator.build.configmap import config_map
 from cupola_operator.build.job import evaluation_job, stage_job
+from cupola_operator.build.pod import device_resources, thread_resources
 from cupola_operator.build.pytorchjob import pytorch_job
 from cupola_operator.build.run import (
     curate_run,
@@ -24,7 +26,7 @@ from cupola_operator.build.run import (
     list_run,
     pretrain_run,
 )
-from cupola_operator.children import Resolved
+from cupola_operator.children import PLACEMENT, Resolved
 from cupola_operator.cluster import Key, Object, key_of
 from cupola_operator.world import World
 
@@ -79,7 +81,7 @@ def pretraining(kit: Any) -> tuple[World, Any, Object]:
         pools=["h100"],
     )
     world = seen(kit, value, kit.done("Dataset"), kit.done("Dataset", "more"))
-    pool = kit.SETTINGS.pools[1]
+    pool = kit.SETTINGS.pools[1].model_copy(update={"memory_per_gpu": "120Gi"})
     run = pretrain_run(world, pool)
     return world, run, config_map(world, "base-ptj-r1", run, pool, "cupola-trainer")
 
@@ -161,6 +163,45 @@ def test_config_map(kit: Any, kind: str) -> None:
 def test_attempt(kit: Any, kind: str) -> None:
     world, run, value = MAKERS[kind](kit)
     check(f"{kind}-attempt", attempt(kind, world, run, read_back(value)))
+
+
+@pytest.mark.parametrize(
+    ("pool", "gpus", "wanted"),
+    [
+        (0, 2, {"requests": {"cpu": "6", "memory": "3072Mi"}, "limits": {"memory": "3072Mi"}}),
+        (
+            1,
+            8,
+            {
+                "requests": {"memory": "12288Mi"},
+                "limits": {"nvidia.com/gpu": 8, "memory": "12288Mi"},
+            },
+        ),
+    ],
+)
+def test_a_pod_may_take_the_memory_of_its_devices(
+    kit: Any, pool: int, gpus: int, wanted: Object
+) -> None:
+    ours = kit.SETTINGS.pools[pool].model_copy(update={"memory_per_gpu": "1536Mi"})
+    assert device_resources(ours, gpus) == wanted
+
+
+def test_a_curation_pod_may_take_the_memory_of_one_slot(kit: Any) -> None:
+    ours = kit.SETTINGS.pools[1].model_copy(update={"memory_per_gpu": "1536Mi"})
+    assert thread_resources(ours) == {
+        "requests": {"cpu": "12", "memory": "1536Mi"},
+        "limits": {"memory": "1536Mi"},
+    }
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_run_resolved_before_pools_had_memory_is_read_back(kit: Any, kind: str) -> None:
+    value = MAKERS[kind](kit)[2]
+    notes = value["metadata"]["annotations"]
+    placement = json.loads(notes[PLACEMENT])
+    del placement["pool"]["memoryPerGpu"]
+    notes[PLACEMENT] = json.dumps(placement)
+    assert read_back(value).placement.pool.memory_per_gpu is None
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -44,7 +44,7 @@ def stage_job(
         at_once=at_once,
         gpus=1,
         threads=threads,
-        resources=pod.thread_resources(threads),
+        resources=pod.thread_resources(resolved.placement.pool),
     )
 
 

@@ -26,6 +26,7 @@ def tags(
     """Labels of an attempt's Job and of its pods; the ledger reads pool and devices from them."""
     return {
         labels.COMPONENT: component,
+        labels.UID: world.uid,
         labels.REVISION: str(world.revision),
         labels.STAGE: stage,
         labels.ATTEMPT: str(attempt),

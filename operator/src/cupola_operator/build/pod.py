@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cupola_api import metrics
+from cupola_api import metrics, quantities
 from cupola_api.run import ATTEMPT, POD_IP, TERMINATION_LOG
 from cupola_operator.children import RUN_FILE, Resolved
 from cupola_operator.cluster import Object
@@ -74,13 +74,27 @@ def template(
 def device_resources(pool: Pool, gpus: int) -> Object:
     """Resources of a pod that computes on `gpus` devices of the pool."""
     if pool.device is Device.GPU:
-        return {"limits": {"nvidia.com/gpu": gpus}}
-    return thread_resources(gpus * pool.threads_per_gpu)
+        return _resources(pool, gpus, limits={"nvidia.com/gpu": gpus})
+    return _resources(pool, gpus, requests={"cpu": str(gpus * pool.threads_per_gpu)})
 
 
-def thread_resources(threads: int) -> Object:
-    """Resources of a pod that computes on CPU threads alone."""
-    return {"requests": {"cpu": str(threads)}}
+def thread_resources(pool: Pool) -> Object:
+    """Resources of a pod that computes on the CPU threads of one slot of the pool alone."""
+    return _resources(pool, 1, requests={"cpu": str(pool.threads_per_gpu)})
+
+
+def _resources(
+    pool: Pool, gpus: int, *, requests: Object | None = None, limits: Object | None = None
+) -> Object:
+    """These, and the host memory of so many devices where the pool states it.
+
+    Memory is requested whole: a pod that was promised less than its limit could be killed by
+    what its neighbours take.
+    """
+    each = pool.memory_per_gpu
+    memory = {"memory": quantities.times(gpus, each)} if each else {}
+    both = {"requests": {**(requests or {}), **memory}, "limits": {**(limits or {}), **memory}}
+    return {kind: values for kind, values in both.items() if values}
 
 
 def _environment(attempt: str, threads: int, more: Mapping[str, str]) -> list[dict[str, Any]]:
