@@ -126,6 +126,8 @@ class Pod:
     uid: str
     owner: str = ""
     """uid of the Job or PyTorchJob that made it."""
+    resource: str = ""
+    """uid of the resource that it works for."""
     revision: int = 0
     stage: str = ""
     attempt: int = 0
@@ -191,6 +193,7 @@ class Pod:
             name=metadata["name"],
             uid=metadata["uid"],
             owner=owner_of(value).get("uid", ""),
+            resource=notes.get(labels.UID, ""),
             revision=_number(notes.get(labels.REVISION)),
             stage=notes.get(labels.STAGE, ""),
             attempt=_number(notes.get(labels.ATTEMPT)),

@@ -150,6 +150,17 @@ def test_a_gang_is_known_when_all_of_it_was_seen(placement: Placement) -> None:
     )
 
 
+@pytest.mark.parametrize(("seen_pods", "estimated"), [(0, True), (1, True), (2, False)])
+def test_a_gang_that_was_not_seen_whole_is_estimated(
+    placement: Placement, seen_pods: int, estimated: bool
+) -> None:
+    pods = [pod(0, 10, code=1) for _ in range(seen_pods)]
+    charged = ledger.charge(
+        attempt(outcome="Lost"), pods, now=at(90), placement=placement, gang=Gang(2, 2)
+    )
+    assert charged.estimated is estimated
+
+
 def test_status_stays_bounded_and_no_cent_is_lost(placement: Placement) -> None:
     many = [pod(0, 10, uid=f"p{i}") for i in range(ledger.MAX_PODS + 6)]
     charged = ledger.charge(attempt(), many, now=at(90), placement=placement)

@@ -306,6 +306,19 @@ def test_where_the_next_one_goes_on_from_is_what_was_lost(
     assert silent[0] == step_2.status.attempts[0]
 
 
+def test_an_attempt_whose_job_was_gone_before_it_was_seen_is_known_by_its_pods(
+    bench: Any, kit: Any
+) -> None:
+    left = pod(started=kit.START, resource="00000001-uid")
+    step = bench(pods=(left, replace(left, name="x", uid="x", resource="another")))
+    (attempt,) = step.status.attempts
+    assert (attempt.number, attempt.name, attempt.outcome) == (1, "base-ptj-r1-a1", None)
+    over = bench(pods=(replace(left, terminal=True, exit_code=1),), attempts=step.status.attempts)
+    assert over.status.attempts[0].outcome == "Failed"
+    stranger = bench(pods=(replace(left, resource="another"),))
+    assert stranger.status.attempts == []
+
+
 def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:
     step = bench(attempts=[ended(1, "Succeeded")], jobs=(job(complete=True),))
     assert step.verdict is None

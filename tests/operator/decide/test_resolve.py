@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cupola_api import run as contract
+from cupola_api.common import RunStatus
 from cupola_operator.children import Resolved
 from cupola_operator.cluster import key_of
 from cupola_operator.decide import decide, resolve
@@ -143,3 +144,19 @@ def test_an_explicit_shape_is_kept(kit: Any) -> None:
         "context": 128,
         "tie_embeddings": True,
     }
+
+
+@pytest.mark.parametrize(("seed", "reason"), [(0, "Resolving"), (7, "RunChanged")])
+def test_a_run_whose_config_map_was_deleted_is_resolved_again_only_if_it_is_the_same(
+    kit: Any, seed: int, reason: str
+) -> None:
+    first = resolve.pretraining(ready(kit, "PretrainJob"))
+    assert first
+    run = Resolved.of(first.actions[0].value)
+    assert run
+    again = ready(kit, "PretrainJob", seed=seed)
+    status = again.status.model_copy(update={"run": RunStatus(revision=1, digest=run.digest)})
+    verdict = resolve.pretraining(replace(again, status=status))
+    assert verdict
+    assert verdict.reason == reason
+    assert bool(verdict.actions) is (reason == "Resolving")

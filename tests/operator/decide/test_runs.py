@@ -135,3 +135,24 @@ def test_a_dataset_whose_artifact_left_status_is_lost(kit: Any) -> None:
     world = replace(world, runs={**world.runs, "data-dset-r1": run})
     verdict = dataset.run(world)
     assert (verdict.phase, verdict.reason) == ("Stalled", "ArtifactLost")
+
+
+def test_the_stages_before_one_that_misses_their_output_run_once_more(kit: Any) -> None:
+    world = resolved(kit, "Dataset")
+    listed = {"listing": LISTING.uri, "inputs_digest": LISTING.digest, "parts": 4}
+    status = world.status.model_copy(
+        update={**listed, "attempts": [attempt(1, "list", "Succeeded")]}
+    )
+    run = Resolved.of(created(dataset.run(replace(world, status=status))))
+    world = replace(world, runs={**world.runs, "data-dset-r1": run})
+    missing = attempt(1, "dedup", "Lost", reason="StageMissing", failure="Infrastructure")
+    so_far = [attempt(1, "list", "Succeeded"), attempt(1, "clean", "Succeeded"), missing]
+    for name, number in (("list", 2), ("clean", 2), ("dedup", 2), ("tokenise", 1)):
+        status = world.status.model_copy(update={**listed, "attempts": so_far})
+        verdict = dataset.run(replace(world, status=status))
+        assert created(verdict)["metadata"]["name"] == f"data-dset-r1-{name}-a{number}"
+        so_far = [*so_far, attempt(number, name, "Succeeded")]
+
+
+def attempt(number: int, stage: str, outcome: str, **more: Any) -> Attempt:
+    return Attempt(number=number, name=f"{stage}{number}", stage=stage, outcome=outcome, **more)

@@ -6,7 +6,8 @@ that nobody observed is taken from the last evidence, and marked estimated:
 
 - a pod that vanished held its devices until it was last seen running;
 - a pod that ended without saying when held them until one of its conditions last changed;
-- a pod whose node came back without it held them until its node believes that it ended.
+- a pod whose node came back without it held them until its node believes that it ended;
+- a pod of a gang that nobody ever saw does not count.
 
 Wasted is, of a gang that did not succeed, what came after the last checkpoint (all, if there is
 none). A Job keeps the parts that its pods finished: wasted is the time of failed pods and, if the
@@ -82,7 +83,9 @@ def charge(
         wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
     begin = min((i.start for i in intervals), default=None)
     last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
-    unseen = any(time.started_at and (time.estimated or not time.outcome) for time in times)
+    unseen = any(time.started_at and (time.estimated or not time.outcome) for time in times) or (
+        gang is not None and len(times) < min(gang.pods, MAX_PODS)
+    )
     return attempt.model_copy(
         update={
             "pods": times,

@@ -65,7 +65,7 @@ def drive(world: World, stage: Stage) -> Step:
         return Step(status, _ended(last, "", again=0), result)
     if verdict := _close(world, stage, last):
         return Step(status, verdict, result)
-    if last.outcome == SUCCEEDED:
+    if last.outcome == SUCCEEDED and not stage.repeat:
         return Step(status, None, result)
     return Step(status, _next(world, stage, attempts, held))
 
@@ -161,10 +161,10 @@ def _ended(attempt: Attempt, then: str, *, again: float) -> Verdict:
 
 
 def _next(world: World, stage: Stage, attempts: Sequence[Attempt], held: Hold | None) -> Verdict:
-    """What follows an attempt that did not succeed, now that it is over."""
+    """What follows an attempt that did not do, now that it is over."""
     last = attempts[-1]
     recovery = world.resource.spec.recovery if world.resource else Recovery()
-    if retry.spent(attempts, recovery):
+    if last.outcome != SUCCEEDED and retry.spent(attempts, recovery):
         return _failed(last, recovery)
     if held:
         return held.verdict()

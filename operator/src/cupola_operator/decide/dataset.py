@@ -24,6 +24,9 @@ STAGES = {
 }
 """In order, with the reason while each runs."""
 
+MISSING = "StageMissing"
+"""What a pod says that does not find what an earlier stage left."""
+
 IN_PARTS = {"clean", "tokenise"}
 """Stages that work on the parts of the listing side by side, spec.maxPods at a time."""
 
@@ -33,7 +36,8 @@ def run(world: World) -> Verdict:
 
     The listing says how many parts there are; cleaning and tokenising have a pod for each of them.
     A pod of any stage may find the data of this run published already, and then the Dataset has
-    Succeeded at once.
+    Succeeded at once. If a stage does not find what an earlier one left, because somebody deleted
+    it, the stages before it run once more; a pod that finds its part done ends at once.
     """
     for number, name in enumerate(STAGES):
         if name != resolve.LISTING and (verdict := resolve.curation(world)):
@@ -77,8 +81,16 @@ def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name
         done=_lists if name == resolve.LISTING else _publishes,
         silent=name not in (resolve.LISTING, "publish"),
         devices=min(parts, at_once),
+        repeat=_missed(world, name),
         recorded=name,
     )
+
+
+def _missed(world: World, name: str) -> bool:
+    """Whether a later stage missed the output of this one after it succeeded."""
+    last = max((i for i, a in enumerate(world.status.attempts) if a.stage == name), default=0)
+    later = list(STAGES)[list(STAGES).index(name) + 1 :]
+    return any(a.stage in later and a.reason == MISSING for a in world.status.attempts[last:])
 
 
 def _lists(outcome: Outcome) -> bool:

@@ -49,7 +49,8 @@ def before_start(world: World) -> Verdict | None:
     """
     if world.is_resolved() or world.is_resolved(LISTING) or not _control(world).suspend:
         return None
-    if world.jobs or any(pod.lingers(world.now) for pod in world.pods):
+    begun = any(attempt.outcome is None for attempt in world.status.attempts)
+    if begun or world.jobs or any(pod.lingers(world.now) for pod in world.pods):
         return None
     return _suspended(world).verdict()
 

@@ -33,10 +33,7 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     attempts = stage.attempts(world)
     last = attempts[-1] if attempts else None
     if last is None or last.outcome is not None:
-        number = last.number if last else 0
-        job = next((job for job in stage.jobs(world) if job.attempt > number), None)
-        if job:
-            last = Attempt(number=job.attempt, name=job.key.name, stage=stage.recorded)
+        last = _begun(world, stage, last.number if last else 0) or last
     if last is None:
         return world.status, None
     pods = stage.pods(world, last)
@@ -63,6 +60,19 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
         if known.number < charged.number:
             entries[known.stage, known.number] = _earlier(world, stage, known, charged, attempts)
     return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
+
+
+def _begun(world: World, stage: Stage, after: int) -> Attempt | None:
+    """An attempt that status does not hold yet: its Job is there, or pods that outlived the Job."""
+    for job in stage.jobs(world):
+        if job.attempt > after:
+            return Attempt(number=job.attempt, name=job.key.name, stage=stage.recorded)
+    for pod in world.pods:
+        ours = (pod.resource, pod.revision, pod.stage) == (world.uid, world.revision, stage.label)
+        if ours and pod.attempt == after + 1:
+            name = str(stage.make(pod.attempt)["metadata"]["name"])
+            return Attempt(number=pod.attempt, name=name, stage=stage.recorded)
+    return None
 
 
 def _charged(

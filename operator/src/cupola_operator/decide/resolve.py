@@ -111,6 +111,13 @@ def _resolve(
         pool, run = pools.chosen(world), make()
     except Refused as refused:
         return stalled(refused.reason, refused.message)
+    before = world.status.run.digest if world.status.run else None
+    if stage is None and before not in (None, run.digest):
+        return stalled(
+            "RunChanged",
+            f"ConfigMap {name} is gone, and what revision {world.revision} was resolved from has "
+            "changed since; raise spec.revision to start a new run",
+        )
     return Verdict(
         Phase.PENDING,
         "Resolving",

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from cupola_api.common import Attempt, FailureClass
 from cupola_api.control import Recovery
 from cupola_operator.children import time_of
-from cupola_operator.decide.ending import STOPPED
+from cupola_operator.decide.ending import STOPPED, SUCCEEDED
 from cupola_operator.decide.failure import DISRUPTED
 from cupola_operator.decide.failure import STOPPED as ASKED
 
@@ -38,7 +38,7 @@ def not_before(attempts: Sequence[Attempt]) -> datetime | None:
     """When the next attempt may start, after the last of `attempts` ended; None: at once."""
     last, counted = attempts[-1], _counted(attempts)
     ended = time_of(last.ended_at)
-    if last.outcome == STOPPED or last not in counted or ended is None:
+    if last.outcome in (STOPPED, SUCCEEDED) or last not in counted or ended is None:
         return None
     cause = _cause(last)
     times = sum(_cause(attempt) is cause for attempt in counted)
@@ -57,7 +57,11 @@ def _counted(attempts: Sequence[Attempt]) -> list[Attempt]:
         if step > best:
             best, recent = step, []
         recent.append(attempt)
-    return [attempt for attempt in recent if not attempt.forgiven and not _held(attempt)]
+    return [
+        attempt
+        for attempt in recent
+        if attempt.outcome != SUCCEEDED and not attempt.forgiven and not _held(attempt)
+    ]
 
 
 def _held(attempt: Attempt) -> bool:

@@ -33,6 +33,8 @@ class Stage:
     """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
     checkpoints: bool = False
     """Whether an attempt goes on from the checkpoints of earlier ones."""
+    repeat: bool = False
+    """Whether its success came to nothing, so that another attempt must follow it."""
     silent: bool = False
     """Whether the Job's completion ends it well too, without a word."""
     recorded: str | None = None
