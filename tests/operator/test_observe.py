@@ -63,7 +63,8 @@ def test_a_child_that_a_list_does_not_show_yet_is_read_live(kit: Any, cluster: A
     unlisted["metadata"]["labels"] = {}
     cluster.create(unlisted)
     assert [job.key.name for job in kit.world(cluster, BASE).jobs] == ["base-ptj-r1-a1"]
-    cluster.objects[BASE]["status"] = {"attempts": [attempt | {"outcome": "Failed"}]}
+    newer = {"number": 2, "name": "base-ptj-r1-a2"}
+    cluster.objects[BASE]["status"] = {"attempts": [attempt | {"outcome": "Failed"}, newer]}
     assert kit.world(cluster, BASE).jobs == ()
 
 

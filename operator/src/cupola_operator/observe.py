@@ -46,9 +46,10 @@ def observe(
         if _is_ours(child, metadata["uid"])
     ]
     names = {child["metadata"]["name"] for child in owned}
-    for attempt in status.attempts:
+    newest = {attempt.stage: attempt for attempt in status.attempts}
+    for attempt in newest.values():
         # A list may lag behind; that the child of an attempt is gone is only true if read live.
-        if attempt.outcome is None and attempt.name not in names:
+        if attempt.name not in names:
             found = (cluster.get(Key(kind, key.namespace, attempt.name)) for kind in JOB_KINDS)
             owned += [child for child in found if child and _is_ours(child, metadata["uid"])]
     pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))

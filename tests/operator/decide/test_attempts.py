@@ -173,7 +173,7 @@ def test_an_attempt_is_charged_and_blamed_until_its_last_pod_ended(bench: Any, k
 @pytest.mark.parametrize(
     ("jobs", "pods", "waits"),
     [
-        ((job(deleting=True),), (), "the next one starts when it is gone"),
+        ((job(deleting=True),), (), "base-ptj-r1-a1 is deleted"),
         ((), (pod(),), "its pods are ending"),
         ((job(deleting=True),), (pod(), pod("w")), "its pods are ending"),
     ],
@@ -189,6 +189,13 @@ def test_the_next_attempt_waits_until_the_old_one_is_gone(
 def test_the_job_of_an_attempt_goes_before_the_next_one_comes(bench: Any) -> None:
     step = bench(jobs=(job(failed=True),), attempts=[ended(1, "Lost")])
     assert step.verdict.actions == (Delete(job().key, "j1"),)
+
+
+def test_a_job_that_would_make_its_pods_again_goes_whatever_follows(bench: Any) -> None:
+    lost = [ended(number, "Lost", failure="User") for number in (1, 2)]
+    step = bench(jobs=(job(2),), attempts=lost)
+    assert step.verdict.phase == "Recovering"
+    assert step.verdict.actions == (Delete(job(2).key, "j2"),)
 
 
 def test_nothing_starts_beside_a_pod_of_an_earlier_resource_of_that_name(bench: Any) -> None:
@@ -222,6 +229,8 @@ def test_a_user_mistake_is_final_and_its_pods_stay_to_be_looked_at(bench: Any) -
     step = bench(jobs=(job(),), pods=(wrong, pod("w")))
     assert step.verdict.phase == "Recovering"
     over = (wrong, pod("w", terminal=True, exit_code=143))
+    soon = bench(jobs=(job(),), pods=over, attempts=step.status.attempts)
+    assert (soon.verdict.phase, soon.verdict.actions) == ("Recovering", ())
     step = bench(jobs=(job(failed=True),), pods=over, attempts=step.status.attempts)
     assert (step.verdict.phase, step.verdict.reason) == ("Failed", "Wrong")
     assert step.verdict.message == "write another"

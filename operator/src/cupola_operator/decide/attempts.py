@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from cupola_api.common import Attempt, FailureClass, Phase, Status
 from cupola_api.control import Recovery
 from cupola_api.outcome import Outcome
-from cupola_operator.children import text_of
+from cupola_operator.children import Job, text_of
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import hold, retry
 from cupola_operator.decide.ending import (
@@ -53,7 +53,8 @@ def drive(world: World, stage: Stage) -> Step:
     held = hold.of(world, stage.resolved.placement, stage.devices)
     attempts = stage.attempts(world)
     if not attempts:
-        return Step(status, held.verdict() if held else _start(world, stage, attempts))
+        free = not any(pod.lingers(world.now) for pod in world.pods)
+        return Step(status, held.verdict() if held and free else _start(world, stage, attempts))
     last = attempts[-1]
     result = end.result if end else None
     if last.outcome is None and held:
@@ -135,8 +136,8 @@ def _stop(world: World, stage: Stage, attempt: Attempt, held: Hold, *, recorded:
 def _close(world: World, stage: Stage, attempt: Attempt) -> Verdict | None:
     """Until nothing of an ended attempt runs any more: end its pods, wait for them.
 
-    What is left of a gang with a pod that ended is ended by the training operator, which keeps the
-    pods that ended, with their logs. In any other case the Job is deleted.
+    Where the Job's controller does that by itself, it is left to it: the pods that ended then stay,
+    with their logs. In any other case the Job is deleted.
     """
     pods = stage.pods(world, attempt)
     if not any(pod.lingers(world.now) for pod in pods):
@@ -163,16 +164,20 @@ def _ended(attempt: Attempt, then: str, *, again: float) -> Verdict:
 def _next(world: World, stage: Stage, attempts: Sequence[Attempt], held: Hold | None) -> Verdict:
     """What follows an attempt that did not do, now that it is over."""
     last = attempts[-1]
+    jobs = stage.jobs(world)
+    alive = [job for job in jobs if not (job.failed or job.complete)]
     recovery = world.resource.spec.recovery if world.resource else Recovery()
-    if last.outcome != SUCCEEDED and retry.spent(attempts, recovery):
+    spent = last.outcome != SUCCEEDED and retry.spent(attempts, recovery)
+    if alive and spent and stage.ends_by_itself(last, stage.pods(world, last), world.now):
+        return _ended(last, f"{last.name} is ending", again=SOON)
+    if alive:
+        return _clear(last, alive)
+    if spent:
         return _failed(last, recovery)
     if held:
         return held.verdict()
-    if jobs := stage.jobs(world):
-        return replace(
-            _ended(last, "the next one starts when it is gone", again=SOON),
-            actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting),
-        )
+    if jobs:
+        return _clear(last, jobs)
     time = retry.not_before(attempts)
     if time and time > world.now:
         return _ended(
@@ -181,6 +186,14 @@ def _next(world: World, stage: Stage, attempts: Sequence[Attempt], held: Hold | 
             again=(time - world.now).total_seconds(),
         )
     return _start(world, stage, attempts)
+
+
+def _clear(last: Attempt, jobs: Sequence[Job]) -> Verdict:
+    """Delete the Jobs of ended attempts; one that did not end itself would make its pods again."""
+    return replace(
+        _ended(last, f"{jobs[0].key.name} is deleted", again=SOON),
+        actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting),
+    )
 
 
 def _failed(last: Attempt, recovery: Recovery) -> Verdict:

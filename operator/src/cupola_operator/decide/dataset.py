@@ -81,6 +81,7 @@ def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name
         done=_lists if name == resolve.LISTING else _publishes,
         silent=name not in (resolve.LISTING, "publish"),
         devices=min(parts, at_once),
+        parts=parts,
         repeat=_missed(world, name),
         recorded=name,
     )

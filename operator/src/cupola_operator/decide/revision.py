@@ -13,12 +13,13 @@ def earlier_run_ends(world: World) -> Verdict | None:
     Its PyTorchJobs and Jobs are deleted; its artifact and its ConfigMap stay. One whose labels
     somebody took away, so that its attempt is not known any more, goes in the same way.
     """
+    pods = [pod for pod in world.pods if pod.revision != world.revision and pod.lingers(world.now)]
+    owners = {pod.owner for pod in pods}
     jobs = [
         job
         for job in world.jobs
-        if job.revision != world.revision or not job.stage or job.attempt < 1
+        if job.revision != world.revision or not job.stage or job.attempt < 1 or job.uid in owners
     ]
-    pods = [pod for pod in world.pods if pod.revision != world.revision and pod.lingers(world.now)]
     if not jobs and not pods:
         return None
     return Verdict(

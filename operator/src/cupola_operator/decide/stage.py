@@ -29,6 +29,8 @@ class Stage:
     """Whether what a pod said ends the stage well."""
     devices: int
     """Devices that an attempt holds at most."""
+    parts: int = 1
+    """Pods that a Job needs in all."""
     gang: Gang | None = None
     """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
     checkpoints: bool = False
@@ -54,12 +56,15 @@ class Stage:
         return sorted(mine, key=lambda job: job.attempt)
 
     def ends_by_itself(self, attempt: Attempt, pods: Sequence[Pod], now: datetime) -> bool:
-        """Whether the training operator ends what is left of a gang: it does once a pod has ended.
+        """Whether the controller of the Job ends what is left of it, and keeps the pods that ended.
 
-        It makes a pod that was deleted again, and that one would wait for the others for long.
+        It does so for a Job of one pod and for a gang, once a pod has ended. But a pod of a gang
+        that was deleted is made again, and that one would wait for the others for long.
         """
-        if self.gang is None or not any(pod.terminal for pod in pods):
+        if not any(pod.terminal for pod in pods):
             return False
+        if self.gang is None:
+            return self.parts == 1
         first = {time.uid for time in attempt.pods[: self.gang.pods]}
         return all(pod.uid in first for pod in pods if pod.lingers(now)) or (
             len(attempt.pods) == MAX_PODS
