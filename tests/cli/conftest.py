@@ -163,6 +163,10 @@ class Maker:
             text += json.dumps(line) + "\n"
         (place / "history.jsonl").write_text(text + ('{"step": 999, "lo' if torn else ""))
 
+    def events(self, *events: dict[str, Any]) -> None:
+        lines = [json.dumps(event) + "\n" for event in events]
+        (self.folder / "events.jsonl").write_text("".join(lines))
+
     def log(self, pod: str, text: str) -> None:
         path = self.folder / "logs" / "default" / f"{pod}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -294,14 +298,14 @@ def make(folder: Path) -> Path:
     maker.run("PretrainJob", pretrain)
     maker.history(pretrain, 1, 1, 180, torn=True)
     maker.history(pretrain, 2, 121, 488)
-    lost = {"outcome": "Failed", "reason": "NodeLost", "wasted": "0.000611", "checkpointStep": 120,
+    lost = {"outcome": "Lost", "failure": "Infrastructure", "reason": "NodeLost", "wasted": "0.000611", "checkpointStep": 120,
             "message": "the pod was lost with its node: its end was not observed", "estimated": True}  # fmt: skip
     maker.resource(
         "PretrainJob",
         maker.artifact("PretrainJob", pretrain, 2)
         | paid(
             attempt(1, "python-base-ptj-r1-a1", 30, 96, **lost),
-            attempt(2, "python-base-ptj-r1-a2", 102, 240, checkpointStep=488),
+            attempt(2, "python-base-ptj-r1-a2", 102, 240, resumedStep=120, checkpointStep=488),
         )
         | {
             "progress": {"fraction": 1.0, "loss": 2.6231, "tokensPerSecond": 21034.5, "step": 488, "steps": 488},
@@ -345,7 +349,32 @@ def make(folder: Path) -> Path:
         | paid(attempt(1, "python-exam-ev-r1-a1", 315, 352))
         | {"scores": SCORES},
     )
+    name = SPECS["PretrainJob"][0]
+    maker.events(
+        event("PretrainJob", "WaitingForDataset", "Dataset python-functions is not finished yet (Pending)", 0),
+        event("PretrainJob", "WaitingForDataset", "Dataset python-functions is not finished yet (Running)", 1, 25),
+        event("Dataset", "Cleaning", "attempt 1 (python-functions-dset-r1-clean-a1) is running", 5),
+        event("PretrainJob", "Training", f"attempt 1 ({name}-ptj-r1-a1) is running", 30),
+        event("PretrainJob", "AttemptLost", f"attempt 1 ended (NodeLost): {lost['message']}", 97),
+        event("PretrainJob", "Suspended", "of an earlier PretrainJob of this name", 1, uid="other"),
+    )  # fmt: skip
     return folder
+
+
+def event(
+    kind: str, reason: str, message: str, first: int, last: int | None = None, *, uid: str = UID
+) -> dict[str, Any]:
+    """An Event at second `first`, and again at second `last`."""
+    about = {"kind": kind, "namespace": "default", "name": SPECS[kind][0], "uid": uid}
+    return {
+        "involvedObject": about,
+        "type": "Normal",
+        "reason": reason,
+        "message": message,
+        "count": 1 if last is None else 2,
+        "firstTimestamp": TIMES[first],
+        "lastTimestamp": TIMES[first if last is None else last],
+    }
 
 
 def _resource(kind: str) -> dict[str, Any]:

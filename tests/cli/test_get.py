@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,9 @@ from typer.testing import CliRunner, Result
 
 from cupola_api.kinds import KINDS
 from cupola_operator.cli import app
-from cupola_operator.cli.get import age, look_up, tables
+from cupola_operator.cli.get import age, look_up, reasons, tables
 from cupola_operator.cli.workdir import Workdir
+from cupola_operator.local import lock
 
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
 
@@ -51,10 +55,74 @@ def test_wide_shows_more_columns(finished: Path) -> None:
 
 
 def test_one_resource_and_one_kind(finished: Path) -> None:
-    one = run(finished, "ptj/python-base")
+    one = run(finished, "ptj/python-base", "-o", "wide")
     assert one.exit_code == 0
     assert one.stdout.splitlines()[1].startswith("python-base   Succeeded")
     assert len(run(finished, "evaluations").stdout.splitlines()) == 2
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """The time zone of this machine is UTC."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("utc")
+def test_one_resource_is_told_with_its_story(finished: Path) -> None:
+    one = run(finished, "ptj/python-base")
+    text = re.sub(r"[0-9a-f]{12} in .*", "DIGEST in FOLDER", one.stdout)
+    text = re.sub(r"revision 1, [0-9a-f]{12}", "revision 1, RUN", text)
+    assert text == (
+        "PretrainJob/python-base\n"
+        "Phase     Succeeded\n"
+        "Run       revision 1, RUN\n"
+        "Cost      0.0057 USD; 0.0006 USD of it (10.8 %) wasted, on work that attempts lost when they ended\n"
+        "Result    2.1M parameters, validation loss 2.744 (by token frequencies alone 5.910)\n"
+        "Artifact  DIGEST in FOLDER\n"
+        "\n"
+        "What happened since 2026-11-22 10:00:00 UTC:\n"
+        "10:00:00          waited for Dataset python-functions\n"
+        "10:00:30    +30s  attempt 1 started (1 pod, 2 devices)\n"
+        "10:01:36  +1m36s  attempt 1 was lost (infrastructure): the pod was lost with its node: its end was not observed\n"
+        "                  took 1 min 06 s, cost 0.0018 USD; lost 60 steps after step 120, 22 s of 2 devices, 0.0006 USD\n"
+        "                  its end was not observed; the figures are estimated\n"
+        "10:01:42  +1m42s  attempt 2 started, going on from step 120\n"
+        "10:04:00  +4m00s  attempt 2 succeeded\n"
+        "                  took 2 min 18 s, cost 0.0038 USD\n"
+    )
+
+
+def test_why_something_is_held_or_in_trouble_stands_below_the_table() -> None:
+    def value(name: str, phase: str, message: str) -> dict[str, Any]:
+        ready = {"type": "Ready", "status": "False", "reason": "R", "message": message,
+                 "lastTransitionTime": "2026-11-22T12:00:00Z"}  # fmt: skip
+        return {
+            "kind": "FineTune",
+            "metadata": {"name": name},
+            "status": {"phase": phase, "conditions": [ready]},
+        }
+
+    values = [value("a", "Running", "it runs"), value("b", "Suspended", "spec.suspend is true"),
+              value("c", "Recovering", "attempt 1 ended"), {"kind": "FineTune", "metadata": {"name": "d"}}]  # fmt: skip
+    assert reasons(values) == [
+        "FineTune/b is suspended: spec.suspend is true",
+        "FineTune/c is recovering: attempt 1 ended",
+    ]
+
+
+def test_that_nothing_works_on_what_has_not_ended_is_said(workdir: Path) -> None:
+    path = workdir / "objects/FineTune/default/python-writer.yaml"
+    path.write_text(path.read_text().replace("phase: Succeeded", "phase: Running"))
+    idle = f"No cupola run works in {workdir} now; the next one goes on.\n"
+    for what in ("ft", "ft/python-writer"):
+        assert run(workdir, what).stdout.endswith("\n\n" + idle)
+        assert idle not in run(workdir, "ptj").stdout
+        with lock.hold(workdir):
+            assert idle not in run(workdir, what).stdout
 
 
 @pytest.mark.parametrize(("output", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from cupola_api.base import Rule, holds
 from cupola_operator.cli import load, yamltree
 from cupola_operator.cli.load import InputInvalid, read
+from cupola_operator.local import shell
 
 # the first use of CEL raises the recursion limit, which hypothesis must not see in the middle of a test
 holds(Rule("true", ""))
@@ -106,7 +108,7 @@ KINDS = "Dataset, PretrainJob, FineTune, Evaluation"
         ("a:\n\t- b", ["x.yaml:2: not YAML: a tab stands where YAML wants spaces; indent with spaces"]),
         ("a: [b\nc: d", ["x.yaml:2: not YAML: expected ',' or ']', but got ':'; check its indentation, colons and quotes"]),
         ("a: 'b", ["x.yaml:1: not YAML: found unexpected end of stream; check its indentation, colons and quotes"]),
-        ("a: b\0c", ["x.yaml:1: holds the control character U+0000; delete it"]),
+        ("a: b\0c", ["x.yaml:1: holds the control character U+0000; save the file as UTF-8 text"]),
         (b"a: \xff", ["x.yaml: is not UTF-8 text; save it as UTF-8"]),
         (f"{DATASET}kind: Dataset\n", ["x.yaml:10: field 'kind' is written twice, first on line 2; keep one"]),
         ("a: !!python/object/apply:os.system [id]", ["x.yaml:1: tag 'tag:yaml.org,2002:python/object/apply:os.system' is not supported; remove it"]),
@@ -161,7 +163,7 @@ KINDS = "Dataset, PretrainJob, FineTune, Evaluation"
             ["x.yaml:23 Dataset/code: is also in x.yaml:1; keep one, or give one of them another name"],
         ),
         ("kind: List\nitems:\n- 1\n", ["x.yaml:3: a resource is a map; write apiVersion, kind, metadata and spec"]),
-        ("# " + "x" * 2**20, ["x.yaml: is larger than 1024 KiB; split it"]),
+        ("# " + "x" * 2**20, ["x.yaml: is larger than 512 KiB; split it"]),
     ],
 )  # fmt: skip
 def test_each_mistake_is_said_with_its_place(
@@ -178,12 +180,43 @@ def test_mistakes_of_all_files_are_said(tmp_path: Path) -> None:
     a, b, none = caught.value.sentences
     assert a.startswith(f"{tmp_path}/a.yaml:1: not YAML")
     assert b.startswith(f"{tmp_path}/b.yaml:1 Pod: kind: Pod is no kind of Cupola")
-    assert none == f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
+    assert (
+        none == f"{tmp_path}/none.yaml: cannot be read: No such file or directory; correct the path"
+    )
 
 
 def test_a_folder_without_yaml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputInvalid, match=r"holds no \*.yaml or \*.yml file"):
         read([tmp_path])
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(DATASET)
+    (tmp_path / "y.yaml").symlink_to("x.yaml")
+    found = read([tmp_path, tmp_path / "x.yaml", tmp_path / "y.yaml"])
+    assert [m.resource.metadata.name for m in found] == ["code"]
+
+
+def test_a_pipe_that_has_a_writer_is_read(tmp_path: Path) -> None:
+    out, into = os.pipe()
+    os.write(into, DATASET.encode())
+    os.close(into)
+    try:
+        assert len(read([Path(f"/dev/fd/{out}")])) == 1
+    finally:
+        os.close(out)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_byte_order_mark_at_the_beginning_is_no_mistake(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "x.yaml").write_text(mark + DATASET)
+    assert len(read([tmp_path])) == 1
+
+
+def test_settings_are_typed_and_the_store_may_be_another(tmp_path: Path) -> None:
+    found = load.settings(shell.SETTINGS, store="file:///elsewhere")
+    assert found.resolve("store:///x") == "file:///elsewhere/x"
+    assert found.pool(found.data_pool)
 
 
 def test_a_kustomization_that_was_named_is_refused(tmp_path: Path) -> None:
@@ -203,7 +236,7 @@ def test_an_alias_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     lines = ["a0: &a0 [" + ", ".join(["x"] * 10) + "]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)]
     assert said(tmp_path, "\n".join(lines)) == [
-        "x.yaml:5: holds more than 50000 values, aliases included"
+        "x.yaml:5: holds more than 20000 values, aliases included; split the file"
     ]
 
 

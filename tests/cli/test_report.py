@@ -197,10 +197,42 @@ def test_charts_have_names_axes_and_values(shown: Page) -> None:
 def test_attempts_are_told_with_reason_and_cost(shown: Page) -> None:
     said = shown.said
     assert (
-        "1 2026-11-22 10:00:30 1 min 06 s Failed NodeLost step 120 0.0367 0.0018 USD* 0.0006 USD"
+        "1 2026-11-22 10:00:30 1 min 06 s Lost NodeLost infrastructure step 120 0.0367 0.0018 USD* "
+        "0.0006 USD"
     ) in said
-    assert "Attempt 1: the pod was lost with its node: its end was not observed" in said
     assert "tokenise 1 2026-11-22 10:00:15 5 s Succeeded" in said
+
+
+def test_the_story_is_that_of_cupola_get(shown: Page) -> None:
+    said = shown.said
+    assert (
+        "2026-11-22 10:00:00 \N{EN DASH} waited for Dataset python-functions "
+        "2026-11-22 10:00:30 +30s attempt 1 started (1 pod, 2 devices) "
+        "2026-11-22 10:01:36 +1m36s attempt 1 was lost (infrastructure): the pod was lost with its "
+        "node: its end was not observed took 1 min 06 s, cost 0.0018 USD; lost 60 steps after step "
+        "120, 22 s of 2 devices, 0.0006 USD its end was not observed; the figures are estimated "
+        "2026-11-22 10:01:42 +1m42s attempt 2 started, going on from step 120"
+    ) in said
+    assert "of an earlier PretrainJob" not in said
+    assert "2026-11-22 10:00:10 +10s cleaned the documents: took 5 s, cost 0.0001 USD" in said
+
+
+def test_a_suspension_is_a_stretch_of_the_timeline(workdir: Path) -> None:
+    path = workdir / "objects/PretrainJob/default/python-base.yaml"
+    first, second = yaml.safe_load(path.read_text())["status"]["attempts"]
+    first |= {"outcome": "Stopped", "reason": "Suspended", "wasted": "0", "estimated": False}
+    del first["failure"]
+    change(workdir, "PretrainJob", "python-base", attempts=[first, second], phase="Suspended")
+    found = exam(workdir)
+    assert "PretrainJob python-base: suspended for 6 s" in found.said
+    assert [bar["class"] for bar in found.of("rect")].count("bar busy") == 1
+    assert "PretrainJob python-base, attempt 1: Stopped, 1 min 06 s" in found.said
+    target = evidence.gather(Workdir(workdir), Key("PretrainJob", "default", "python-base"))
+    assert (
+        "PretrainJob python-base is suspended, 100% of it is done."
+        in Page(page.render(target)).said
+    )
+    assert "attempts failed" not in found.said
 
 
 def test_money_is_summed(shown: Page) -> None:

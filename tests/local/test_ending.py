@@ -49,13 +49,14 @@ def _key(kind: str) -> Key:
         ("Succeeded", Ending.SUCCEEDED),
         ("Failed", Ending.FAILED),
         ("Stalled", Ending.FAILED),
+        ("Suspended", Ending.SUSPENDED),
     ],
 )
 def test_a_phase_tells_the_end(phase: str | None, expected: Ending | None) -> None:
     assert ending(_key("Dataset"), _world(_value("Dataset", phase))) == expected
 
 
-@pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Stalled"])
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed", "Stalled", "Suspended"])
 def test_a_phase_of_an_older_spec_does_not_count(phase: str) -> None:
     world = _world(_value("Dataset", phase, observed=1, generation=2))
     assert ending(_key("Dataset"), world) is None
@@ -68,6 +69,30 @@ def test_what_waits_for_something_that_failed_can_never_go_on() -> None:
     assert ending(_key("PretrainJob"), world) is Ending.BLOCKED
     assert ending(_key("FineTune"), world) is Ending.BLOCKED
     assert exit_code(list(world), world) == 1
+
+
+def test_what_waits_for_something_suspended_goes_on_no_more_than_that() -> None:
+    world = _world(_value("Dataset", "Suspended"), _value("PretrainJob", "Waiting"))
+    assert ending(_key("PretrainJob"), world) is Ending.BLOCKED
+    assert exit_code(list(world), world) == 1
+
+
+def test_what_was_deleted_has_ended() -> None:
+    world = _world(_value("Dataset", "Succeeded"))
+    gone = _key("FineTune")
+    assert ending(gone, world) is Ending.DELETED
+    assert exit_code([gone, *world], world) == 1
+
+
+def test_a_failure_that_is_to_be_tried_again_is_no_end() -> None:
+    value = _value("Dataset", "Failed")
+    value["metadata"]["annotations"] = {"cupola.dev/retry": "t"}
+    assert ending(_key("Dataset"), _world(value)) is None
+    value["status"]["retry"] = "t"
+    assert ending(_key("Dataset"), _world(value)) is Ending.FAILED
+    value["metadata"]["annotations"] = {"cupola.dev/retry": "t" * 300}
+    value["status"]["retry"] = "t" * 253
+    assert ending(_key("Dataset"), _world(value)) is Ending.FAILED
 
 
 def test_what_is_gone_blocks_what_waits_for_it() -> None:

@@ -19,7 +19,8 @@ from typer.testing import CliRunner, Result
 from cupola_api import API_VERSION, kinds
 from cupola_operator import settings
 from cupola_operator.cli import app
-from cupola_operator.local import lock, shell
+from cupola_operator.local import lock, requests, shell
+from cupola_operator.local.change import Suspend
 from cupola_operator.local.store import Store
 
 CUPOLA = Path(sys.executable).with_name("cupola")
@@ -169,7 +170,7 @@ def test_a_run_that_was_interrupted_goes_on_and_ends(tmp_path: Path) -> None:
     assert code == 0, output
     assert "Dataset/docs  Succeeded  200 documents" in output
     status = _status(work)
-    assert all(a["outcome"] in ("Lost", "Succeeded") for a in status["attempts"])
+    assert all(a["outcome"] in ("Stopped", "Lost", "Succeeded") for a in status["attempts"])
 
     code, output = _finish(_start(path, work))
     assert code == 0, output
@@ -218,3 +219,95 @@ def test_a_terminal_shows_a_table_and_ctrl_c_stops_the_run(tmp_path: Path) -> No
     assert "Resource" in seen
     assert "Dataset/docs" in seen
     assert "Stopping: pods save their work" in seen
+
+
+def _cupola(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [*map(str, arguments)])
+    assert "Traceback" not in result.output
+    return result
+
+
+def _until_running(process: subprocess.Popen[str]) -> None:
+    assert process.stdout
+    while "Running" not in (line := process.stdout.readline()):
+        assert line, "it ended before a pod ran"
+
+
+@pytest.mark.local
+def test_what_is_suspended_while_it_runs_stays_so_until_it_is_resumed(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    _documents(work / "store/docs")
+    path = _write(tmp_path, _dataset())
+    running = _start(path, work)
+    _until_running(running)
+    result = _cupola("suspend", "docs", "--workdir", work)
+    assert "Dataset/docs " in result.stdout, result.output
+    code, output = _finish(running)
+    assert code == 1, output
+    assert "To go on with Dataset/docs: cupola resume Dataset/docs." in output
+    assert _status(work)["phase"] == "Suspended"
+    assert not [p for p in Store(work).find("Pod") if p["status"]["phase"] == "Running"]
+
+    code, output = _finish(_start(path, work))
+    assert code == 1, "the file does not name spec.suspend, so it does not resume"
+    assert "Suspended" in output
+
+    assert "as soon as cupola run works" in _cupola("resume", "docs", "--workdir", work).stdout
+    code, output = _finish(_start(path, work))
+    assert code == 0, output
+    story = _cupola("get", "dset/docs", "--workdir", work).stdout
+    order = ["started", "suspended: spec.suspend is true", "published the data", "  succeeded"]
+    places = [story.index(text) for text in order]
+    assert places == sorted(places), story
+
+
+@pytest.mark.local
+def test_what_is_applied_to_a_run_is_made_by_it_and_what_is_deleted_is_not(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for name in ("docs", "more", "less"):
+        _documents(work / "store" / name)
+    running = _start(_write(tmp_path, _dataset(), _dataset("less", "store:///less")), work)
+    _until_running(running)
+    assert _cupola("delete", "less", "--workdir", work).exit_code == 0
+    more = tmp_path / "more.yaml"
+    more.write_text(yaml.safe_dump(_dataset("more", "store:///more")))
+    result = _cupola("apply", "-f", more, "--workdir", work)
+    assert result.stdout == "Dataset/more created\ncupola run works on it now.\n", result.output
+    code, output = _finish(running)
+    assert code == 1, output
+    assert "Dataset/less was deleted" in output
+    phases = {v["metadata"]["name"]: v["status"]["phase"] for v in Store(work).find("Dataset")}
+    assert phases == {"docs": "Succeeded", "more": "Succeeded"}
+    assert not [p for p in Store(work).find("Pod") if "less" in p["metadata"]["name"]]
+
+
+@pytest.mark.local
+def test_what_failed_for_a_cause_outside_of_it_is_tried_again(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    path = _write(tmp_path, _dataset())
+    code, output = _finish(_start(path, work))
+    assert code == 1, output
+    assert "if not, cupola retry Dataset/docs." in output
+    _documents(work / "store/docs")
+    assert _finish(_start(path, work))[0] == 1, "it does not try again by itself"
+
+    assert _cupola("retry", "docs", "--workdir", work).exit_code == 0
+    code, output = _finish(_start(path, work))
+    assert code == 0, output
+    story = _cupola("get", "dset/docs", "--workdir", work).stdout
+    assert "forgiven by a retry" in story
+    assert "tried again on request" in story
+
+
+@pytest.mark.local
+def test_what_was_asked_of_a_dead_shell_is_done_by_the_next_one(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    _documents(work / "store/docs")
+    value = Store(work).apply(kinds.parse(_dataset()))
+    identity = {"kind": "Dataset", "namespace": "default", "name": "docs"}
+    request = requests.put(work, Suspend(**identity, uid=value["metadata"]["uid"]))
+    request.rename(request.with_suffix(".taken"))
+    code, output = _finish(_start(_write(tmp_path, _dataset()), work))
+    assert code == 1, output
+    assert _status(work)["phase"] == "Suspended"
+    assert [path.suffix for path in (work / "requests").iterdir()] == [".answer"]

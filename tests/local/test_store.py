@@ -170,6 +170,63 @@ def test_a_deleted_pod_stays_until_its_node_has_stopped_it(tmp_path: Path) -> No
     assert store.get(key_of(pod)) is None
 
 
+def test_an_object_with_finalizers_stays_marked_until_it_has_none(tmp_path: Path) -> None:
+    store = Store(tmp_path, clock=lambda: 100.0)
+    value = _config_map()
+    value["metadata"]["finalizers"] = ["a", "b"]
+    value = store.create(value)
+    child = _config_map("child")
+    child["metadata"]["ownerReferences"] = [{"uid": _uid(value)}]
+    store.create(child)
+    store.delete(key_of(value), _uid(value))
+    store.delete(key_of(value), _uid(value))
+    store.remove(key_of(value), _uid(value))
+    marked = Store(tmp_path).get(key_of(value))
+    assert marked
+    assert marked["metadata"]["deletionTimestamp"] == "1970-01-01T00:01:40Z"
+    assert len(store.find("ConfigMap")) == 2, "what it owns goes after it"
+    with pytest.raises(AlreadyExists):
+        store.create(_config_map())
+    del marked["metadata"]["deletionTimestamp"]
+    marked["metadata"]["finalizers"] = ["b"]
+    marked = store.replace(marked)
+    assert "deletionTimestamp" in marked["metadata"], "a deletion cannot be taken back"
+    gone: list[Object] = []
+    store.subscribe(lambda value, deleted: gone.append(value) if deleted else None)
+    store.replace({**marked, "metadata": {**marked["metadata"], "finalizers": []}})
+    assert store.all() == Store(tmp_path).all() == []
+    assert [value["metadata"]["name"] for value in gone] == ["c", "child"]
+
+
+def test_a_pod_with_finalizers_stays_after_its_node_is_done_with_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    pod = _pod()
+    pod["metadata"]["finalizers"] = ["a"]
+    pod = store.create(pod)
+    store.delete(key_of(pod), _uid(pod))
+    store.remove(key_of(pod), _uid(pod))
+    marked = store.get(key_of(pod))
+    assert marked
+    store.replace({**marked, "metadata": {**marked["metadata"], "finalizers": []}})
+    assert store.get(key_of(pod)), "its node still has to say so"
+    store.remove(key_of(pod), _uid(pod))
+    assert store.get(key_of(pod)) is None
+
+
+def test_apply_keeps_finalizers_and_takes_none_from_a_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    file = _dataset().to_json()
+    file["metadata"]["finalizers"] = ["of-a-controller-that-is-not-here"]
+    first = store.apply(kinds.parse(file))
+    assert "finalizers" not in first["metadata"]
+    kept = store.replace({**first, "metadata": {**first["metadata"], "finalizers": ["ours"]}})
+    assert store.apply(_dataset(maxPods=3))["metadata"]["finalizers"] == ["ours"]
+    store.delete(key_of(kept), _uid(kept))
+    again = store.apply(_dataset(maxPods=4))
+    assert again["metadata"]["finalizers"] == ["ours"]
+    assert "deletionTimestamp" in again["metadata"]
+
+
 def test_deletion_of_another_object_of_that_name_does_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     value = store.create(_config_map())

@@ -92,6 +92,15 @@ def test_a_line_says_what_is_waited_for() -> None:
     assert waits_for(table[:1]) == ""
 
 
+def test_what_is_suspended_is_not_waited_for() -> None:
+    held = _value("PretrainJob", "Suspended", message="spec.suspend is true")
+    assert waits_for(rows([held, _value("FineTune", "Waiting")], NOW)) == "FineTune/x: m"
+    assert (
+        rows([{**_running(), "status": {**_running()["status"], "phase": "Suspended"}}], NOW)[0].eta
+        == ""
+    )
+
+
 def test_the_live_table_shows_every_resource() -> None:
     text = _print(live(rows([_value("Dataset", "Succeeded"), _running()], NOW)))
     lines = text.splitlines()

@@ -59,3 +59,26 @@ def test_shares_and_plurals() -> None:
 def test_plain_values() -> None:
     value = {"a": [1, 2.5, True, None], "b": "x"}
     assert words.plain(value) == f"a: 1, 2.5, yes, {words.NONE}; b: x"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (0.4, "0s"), (7, "7s"), (60, "1m00s"), (848, "14m08s"), (3599.6, "1h00m"),
+     (11_052, "3h04m"), (86_400, "1d00h"), (183_000, "2d02h")],
+)  # fmt: skip
+def test_lengths_of_time_in_one_word(seconds: float, text: str) -> None:
+    assert words.elapsed(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [("AttemptLost", "attempt lost"), ("OOMKilled", "OOM killed"), ("NoMessage", "no message"),
+     ("Suspended", "suspended"), ("WaitingForFineTune", "waiting for fine tune"), ("", "")],
+)  # fmt: skip
+def test_reasons_as_words(reason: str, text: str) -> None:
+    assert words.plainly(reason) == text
+
+
+def test_money_that_is_there_is_not_told_as_nothing() -> None:
+    assert words.money("0.000001", "USD") == "under 0.0001 USD"
+    assert words.money("0", "USD") == "0.0000 USD"

@@ -17,7 +17,7 @@ from cupola_api.common import Artifact, Resource, Status
 from cupola_operator import names
 from cupola_operator.children import Resolved
 from cupola_operator.cli.workdir import NotThere, Workdir, local_folder
-from cupola_operator.cluster import Key, Object
+from cupola_operator.cluster import Key, Object, key_of
 from cupola_operator.report import history
 from cupola_operator.report.evidence import Evidence, Subject
 from cupola_operator.report.history import History
@@ -27,6 +27,8 @@ MAX_BYTES = 64 * 1024 * 1024
 """Of one file."""
 
 MAX_SAMPLES = 2000
+
+_TAIL_BYTES = 64 * 1024
 
 
 def gather(workdir: Workdir, key: Key, *, alone: bool = False) -> Evidence:
@@ -58,9 +60,7 @@ def gather(workdir: Workdir, key: Key, *, alone: bool = False) -> Evidence:
 
 def _subject(workdir: Workdir, key: Key, value: Object, resource: Resource) -> Subject:
     status = parse_status(key.kind, value.get("status"))
-    revision = status.run.revision if status.run else resource.spec.revision
-    config = workdir.get("ConfigMap", key.namespace, names.config_map(key.kind, key.name, revision))
-    run = Resolved.of(config) if config else None
+    run = resolved(workdir, value, status)
     notes: list[str] = []
     histories: tuple[History, ...] = ()
     if run and key.kind in ("PretrainJob", "FineTune"):
@@ -86,7 +86,42 @@ def _subject(workdir: Workdir, key: Key, value: Object, resource: Resource) -> S
         sealed=sealed,
         samples=samples,
         notes=tuple(notes),
+        events=tuple(workdir.events(value)),
     )
+
+
+def resolved(workdir: Workdir, value: Object, status: Status) -> Resolved | None:
+    """The run that a status speaks of, if it was resolved and can be read."""
+    key = key_of(value)
+    spec = value.get("spec") or {}
+    revision = status.run.revision if status.run else spec.get("revision", 1)
+    config = workdir.get("ConfigMap", key.namespace, names.config_map(key.kind, key.name, revision))
+    return Resolved.of(config) if config else None
+
+
+def reached(run: Resolved | None, status: Status) -> dict[int, int]:
+    """Of each attempt of a training, the last step that it wrote down, where that can be read."""
+    if run is None:
+        return {}
+    try:
+        files = sorted(_run_folder(run, status).glob("*/history.jsonl"))
+        tails = {_attempt(file): history.parse(_tail(file)) for file in files}
+    except (NotThere, OSError):
+        return {}
+    return {number: points[-1].step for number, points in tails.items() if points}
+
+
+def _attempt(file: Path) -> int:
+    """The number of the attempt that wrote a file in its folder, `a2-3f2c9b1e`."""
+    number = re.match(r"a(\d+)", file.parent.name)
+    return int(number[1]) if number else 0
+
+
+def _tail(path: Path) -> list[str]:
+    """The last lines of a file, the first of them torn perhaps."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return file.read(_TAIL_BYTES).decode(errors="replace").splitlines()
 
 
 def _run_folder(run: Resolved, status: Status) -> Path:
@@ -97,10 +132,8 @@ def _run_folder(run: Resolved, status: Status) -> Path:
 
 
 def _histories(folder: Path, status: Status) -> tuple[History, ...]:
-    found = []
-    for file in sorted(folder.glob("*/history.jsonl")):
-        number = re.match(r"a(\d+)", file.parent.name)
-        found.append((int(number[1]) if number else 0, history.parse(_lines(file))))
+    files = sorted(folder.glob("*/history.jsonl"))
+    found = [(_attempt(file), history.parse(_lines(file))) for file in files]
     ended = {
         a.number: a.checkpoint_step for a in status.attempts if a.outcome not in (None, "Succeeded")
     }

@@ -11,12 +11,18 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from rich.console import Console
+from rich.text import Text
 
-from cupola_api.common import Column
+from cupola_api.common import Column, Phase
 from cupola_api.kinds import KINDS
 from cupola_operator.children import time_of
+from cupola_operator.cli import evidence
 from cupola_operator.cli import workdir as work
-from cupola_operator.cluster import Object
+from cupola_operator.cli.describe import describe
+from cupola_operator.cluster import Object, key_of
+from cupola_operator.local import lock
+from cupola_operator.resources import parse_status
 
 
 class Output(StrEnum):
@@ -45,7 +51,11 @@ def get(
     ] = Output.TABLE,
     workdir: work.Option = work.DEFAULT,
 ) -> None:
-    """Show resources: what they are doing, what they cost, and why."""
+    """Show resources: what they are doing, what they cost, and why.
+
+    One resource, named KIND/NAME, is shown with its story: what happened to it and when, what that
+    cost, and what can be done.
+    """
     with work.sentences():
         folder = work.Workdir(workdir)
         kind, slash, _ = (what or "").partition("/")
@@ -54,12 +64,60 @@ def get(
         else:
             kinds = [work.kind_of(kind)] if kind else list(KINDS)
             found = [value for one in kinds for value in folder.objects(one, namespace)]
+        now = datetime.now(UTC)
         if output in (Output.YAML, Output.JSON):
             print(document(found, output))
+        elif slash and output is Output.TABLE:
+            _show(folder, found[0], now)
         elif found:
-            print(tables(found, datetime.now(UTC), wide=output is Output.WIDE, named=not kind))
+            print(tables(found, now, wide=output is Output.WIDE, named=not kind))
+            if said := [*reasons(found), *_idle(folder, found)]:
+                print("\n" + "\n".join(said))
         else:
             typer.echo(f"there are no resources in namespace {namespace} of {workdir}", err=True)
+
+
+def _show(folder: work.Workdir, value: Object, now: datetime) -> None:
+    """Print one resource with its story; on a terminal in colours, and as wide as that is."""
+    console = Console(highlight=False)
+    status = parse_status(value["kind"], value.get("status"))
+    run = evidence.resolved(folder, value, status)
+    for text, style in describe(
+        value,
+        now,
+        events=folder.events(value),
+        run=run,
+        reached=evidence.reached(run, status),
+        width=console.width if console.is_terminal else None,
+    ):
+        console.print(Text(text, style=style), soft_wrap=True)
+    for sentence in _idle(folder, [value]):
+        console.print(f"\n{sentence}", soft_wrap=True)
+
+
+def _idle(folder: work.Workdir, found: Sequence[Object]) -> list[str]:
+    """That nothing works on these, if nothing does and something should."""
+    phases = [parse_status(v["kind"], v.get("status")).phase for v in found]
+    if all(phase in _AT_REST for phase in phases) or lock.is_held(folder.folder):
+        return []
+    return [f"No cupola run works in {folder.folder} now; the next one goes on."]
+
+
+def reasons(found: Sequence[Object]) -> list[str]:
+    """Of each resource that is held or in trouble, why, in a sentence."""
+    said = []
+    for value in found:
+        key = key_of(value)
+        status = parse_status(key.kind, value.get("status"))
+        ready = status.condition("Ready")
+        if status.phase in _TOLD and ready:
+            message = f": {ready.message}" if ready.message else ""
+            said.append(f"{key} is {status.phase.lower()}{message}")
+    return said
+
+
+_TOLD = (Phase.SUSPENDED, Phase.RECOVERING, Phase.STALLED)
+_AT_REST = (Phase.SUCCEEDED, Phase.FAILED, Phase.STALLED, Phase.SUSPENDED)
 
 
 def document(found: Sequence[Object], output: Output) -> str:

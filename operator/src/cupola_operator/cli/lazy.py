@@ -11,6 +11,11 @@ from typer.core import TyperCommand, TyperGroup
 COMMANDS = {
     "run": "Build what the files ask for, on this machine, until all of it has ended.",
     "get": "Show resources: what they are doing, what they cost, and why.",
+    "suspend": "Stop a run, and hold no devices until it is resumed.",
+    "resume": "Let a suspended run go on from what it saved.",
+    "retry": "Try a run that has Failed again: its attempts are forgiven, what it saved is used.",
+    "apply": "Create or change resources in a work directory, also while a cupola run works in it.",
+    "delete": "Delete a resource and stop its pods; artifacts and checkpoints stay in the store.",
     "logs": "Print what the pods of a resource printed, of the newest revision.",
     "generate": "Let a finished model answer a prompt; the answer is printed as it comes.",
     "report": "Write a report: configuration, data, curves, attempts, scores, money, digests.",

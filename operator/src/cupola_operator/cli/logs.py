@@ -21,7 +21,7 @@ STAGES = ("list", "clean", "dedup", "tokenise", "publish")
 """Stages of a Dataset, in their order."""
 
 _POLL_SECONDS = 1.0
-_ENDED = {Phase.SUCCEEDED, Phase.FAILED, Phase.STALLED}
+_ENDED = {Phase.SUCCEEDED, Phase.FAILED, Phase.STALLED, Phase.SUSPENDED}
 _SHORT = "|".join(kind.short for kind in KINDS.values())
 _LOG = re.compile(
     rf"(?P<job>.+-(?:{_SHORT})-r(?P<revision>\d+)(?:-(?P<stage>[a-z]+))?-a(?P<attempt>\d+))-"
@@ -45,7 +45,7 @@ def logs(
         str | None, typer.Option(help="A stage of a Dataset, such as clean; all by default.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the resource has ended.")
+        bool, typer.Option("--follow", "-f", help="Go on until the resource has ended or is held.")
     ] = False,
     namespace: work.Namespace = "default",
     workdir: work.Option = work.DEFAULT,

@@ -13,17 +13,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from cupola_api.common import Resource
-from cupola_operator import settings as installation
-from cupola_operator.cli import load, table
+from cupola_operator.cli import advice, load, table
 from cupola_operator.cli import workdir as work
-from cupola_operator.cluster import Object
+from cupola_operator.cluster import Key, Object
 from cupola_operator.local import lock, shell
 from cupola_operator.local.mirror import MirrorBroken
 from cupola_operator.local.processes import ProcessStuck
 
 _INVALID = 2
+_MOST_SLOTS = 1024
+_LOCK_SECONDS = 2.0
+"""How long a command that changes something may hold the work directory."""
+
 _LOG_WIDTH = 160
 """Columns of the results where there is no terminal that says its own."""
 
@@ -37,7 +41,7 @@ def run(
     workdir: work.Option = work.DEFAULT,
     slots: Annotated[
         int | None,
-        typer.Option(min=1, help="Devices that run at a time; by default the cores, at least 2."),
+        typer.Option(help="Devices that run at a time; by default the cores, at least 2."),
     ] = None,
     settings: Annotated[
         Path | None, typer.Option(help="Settings of the installation instead of the built-in ones.")
@@ -45,20 +49,27 @@ def run(
 ) -> None:
     """Build what the files ask for, on this machine, until all of it has ended.
 
-    Run it again to go on after an interruption. Exit code: 0 all succeeded, 1 something failed,
-    2 the input is not valid (then nothing was started), 130 or 143 interrupted.
+    Run it again to go on after an interruption. Exit code: 0 all succeeded, 1 something failed, is
+    suspended or was deleted, 2 the input is not valid (then nothing was started), 130 or 143
+    interrupted.
+
+    Meanwhile other commands change what it works on: cupola suspend, resume, retry, apply, delete.
+    What was suspended by cupola suspend stays so when the files are run again, unless they name
+    spec.suspend: as with kubectl apply, a file is right about what it names, and about that only.
     """
     if sys.platform != "linux":
         _refuse(["cupola run needs Linux; use it in a container or a virtual machine"])
-    try:
-        manifests = load.read(file)
-    except load.InputInvalid as error:
-        _refuse(error.sentences)
+    if slots is not None and not 1 <= slots <= _MOST_SLOTS:
+        _refuse([f"--slots: must be 1 to {_MOST_SLOTS}, not {slots}"])
     workdir = workdir.absolute()
     store = None if settings else (workdir / "store").as_uri()
     try:
-        chosen = installation.load(settings or shell.SETTINGS, store=store)
-        with lock.hold(workdir):
+        manifests = load.read(file)
+        chosen = load.settings(settings or shell.SETTINGS, store=store)
+    except load.InputInvalid as error:
+        _refuse(error.sentences)
+    try:
+        with lock.hold(workdir, patience=_LOCK_SECONDS):
             opened = shell.Shell(workdir, chosen, slots=slots or shell.default_slots())
             places = {id(m.resource): f"{m.path}:{m.line} {_name(m.resource)}" for m in manifests}
             resources = [manifest.resource for manifest in manifests]
@@ -66,12 +77,7 @@ def run(
             if wrong:
                 _refuse(wrong)
             code = _run(opened, resources)
-    except (
-        installation.SettingsInvalid,
-        lock.WorkdirUnusable,
-        MirrorBroken,
-        ProcessStuck,
-    ) as error:
+    except (lock.WorkdirUnusable, MirrorBroken, ProcessStuck) as error:
         _refuse([str(error)])
     except BrokenPipeError:
         # Whoever read the output is gone; the pods are stopped. Python would complain once more
@@ -104,8 +110,10 @@ def _run(opened: shell.Shell, resources: list[Resource]) -> int:
     console.print(table.final(last))
     if interruption.asked.is_set():
         console.print("Stopped; everything is kept. To go on, run the same command again.")
-    elif code:
-        console.print("To try again what failed, correct it and raise its spec.revision.")
+    else:
+        given = [(one.kind, one.metadata.namespace, one.metadata.name) for one in resources]
+        for sentence in advice.after(last, [Key(*key) for key in given]):
+            console.print(Text(sentence), soft_wrap=True)
     return code
 
 

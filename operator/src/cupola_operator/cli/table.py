@@ -20,19 +20,23 @@ from cupola_api.pretrainjob import PretrainJobStatus
 from cupola_api.quantities import people
 from cupola_api.training import ModelSummary
 from cupola_operator.cluster import Object, key_of
+from cupola_operator.report import words
 from cupola_operator.resources import parse_status
 
 PROGRESS_SECONDS = 10.0
 """Time between two lines about the progress of one resource in a log."""
 
-_STYLES = {
+STYLES = {
     Phase.SUCCEEDED: "green",
     Phase.FAILED: "red",
     Phase.STALLED: "red",
     Phase.RECOVERING: "yellow",
+    Phase.SUSPENDED: "yellow",
     Phase.RUNNING: "cyan",
 }
-_ENDED = (Phase.SUCCEEDED, Phase.FAILED, Phase.STALLED)
+"""Colours of a terminal."""
+
+_STILL = (Phase.SUCCEEDED, Phase.FAILED, Phase.STALLED, Phase.SUSPENDED)
 
 
 class Row(NamedTuple):
@@ -61,7 +65,7 @@ def _row(value: Object, now: datetime) -> Row:
     progress = status.progress or Progress()
     ready = status.condition("Ready")
     fraction = 1.0 if status.phase is Phase.SUCCEEDED else progress.fraction
-    runs = status.phase not in _ENDED
+    runs = status.phase not in _STILL
     return Row(
         name=str(key),
         phase=status.phase,
@@ -93,16 +97,12 @@ def _remaining(eta: str | None, now: datetime) -> str:
     """The time left until `eta`, as `2m05s`."""
     if not eta:
         return ""
-    seconds = max(0, round((datetime.fromisoformat(eta) - now).total_seconds()))
-    hours, rest = divmod(seconds, 3600)
-    if hours:
-        return f"{hours}h{rest // 60:02d}m"
-    return f"{rest // 60}m{rest % 60:02d}s" if rest >= 60 else f"{rest}s"
+    return words.elapsed((datetime.fromisoformat(eta) - now).total_seconds())
 
 
 def waits_for(table: Sequence[Row]) -> str:
     """One line: what the run is waiting for."""
-    busy = [row for row in table if row.phase not in (*_ENDED, Phase.WAITING)]
+    busy = [row for row in table if row.phase not in (*_STILL, Phase.WAITING)]
     waiting = [row for row in table if row.phase is Phase.WAITING]
     for row in [*busy, *waiting]:
         return f"{row.name}: {row.message or row.reason or row.phase}"
@@ -118,7 +118,7 @@ def live(table: Sequence[Row]) -> RenderableType:
         bar = ProgressBar(total=1.0, completed=row.fraction, width=20)
         grid.add_row(
             row.name,
-            Text(row.phase, style=_STYLES.get(row.phase, "")),
+            Text(row.phase, style=STYLES.get(row.phase, "")),
             bar if row.fraction else "",
             row.step,
             row.loss,
@@ -146,7 +146,7 @@ class Journal:
         for row in table:
             if (row.phase, row.reason) != self._said.get(row.name):
                 self._said[row.name] = (row.phase, row.reason)
-                self._progress[row.name] = (now, _progress_text(row))
+                self._progress[row.name] = (now, progress_text(row))
                 words = f"{row.phase} {row.reason}".strip()
                 new.append(f"{stamp} {row.name} {words}: {row.message}".removesuffix(": "))
             elif text := self._news(row, now):
@@ -156,7 +156,7 @@ class Journal:
     def _news(self, row: Row, now: datetime) -> str:
         """Progress that was not said yet, if it is time to say it."""
         then, said = self._progress[row.name]
-        text = _progress_text(row)
+        text = progress_text(row)
         late = (now - then).total_seconds() >= PROGRESS_SECONDS
         if row.phase is not Phase.RUNNING or not late or text == said:
             return ""
@@ -164,10 +164,11 @@ class Journal:
         return text
 
 
-def _progress_text(row: Row) -> str:
+def progress_text(row: Row) -> str:
+    """How far a resource is: share, step, loss, speed, time left, cost; what is known of these."""
     parts = [
         f"{row.fraction:.0%}",
-        f"step {row.step}" if row.step else "",
+        f"{'step' if row.step[0].isdigit() else 'stage'} {row.step}" if row.step else "",
         f"loss {row.loss}" if row.loss else "",
         f"{row.speed.removesuffix('/s')} tokens/s" if row.speed else "",
         f"{row.eta} left" if row.eta else "",
@@ -189,21 +190,27 @@ def results(resources: Sequence[Object]) -> list[tuple[str, str, str, str]]:
 
 def _result(status: Status) -> str:
     """What came of a resource; of one that did not succeed, why."""
+    text = made(status)
+    if status.phase is Phase.SUCCEEDED:
+        return text
     ready = status.condition("Ready")
-    text = ""
+    why = (ready.message or ready.reason) if ready else ""
+    return f"{text}; {why}" if text and why else text or why
+
+
+def made(status: Status) -> str:
+    """What a resource made, in figures; empty if nothing."""
     match status:
         case DatasetStatus(summary=summary) if summary:
             text = f"{summary.documents_kept:,} documents, {people(summary.tokens)} tokens"
             if summary.examples:
                 text += f", {summary.examples:,} examples"
+            return text
         case PretrainJobStatus(model=model) | FineTuneStatus(model=model) if model:
-            text = _model(model)
+            return _model(model)
         case EvaluationStatus(scores=scores):
-            text = "; ".join(_score(score) for score in scores)
-    if status.phase is Phase.SUCCEEDED:
-        return text
-    why = (ready.message or ready.reason) if ready else ""
-    return f"{text}; {why}" if text and why else text or why
+            return "; ".join(_score(score) for score in scores)
+    return ""
 
 
 def _model(model: ModelSummary) -> str:
@@ -241,7 +248,7 @@ def final(resources: Sequence[Object]) -> RenderableType:
     for column in ("Resource", "Phase", "Result", "Cost"):
         grid.add_column(column, overflow="fold")
     for name, phase, result, cost in results(resources):
-        grid.add_row(name, Text(phase, style=_STYLES.get(Phase(phase), "")), Text(result), cost)
+        grid.add_row(name, Text(phase, style=STYLES.get(Phase(phase), "")), Text(result), cost)
     if len(resources) > 1 and total(resources):
         grid.add_row("", "", Text("together", justify="right", style="dim"), total(resources))
     return grid

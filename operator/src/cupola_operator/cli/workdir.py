@@ -40,7 +40,8 @@ class Workdir:
         """Raises NotThere if `cupola run` never worked in the folder."""
         self.folder = folder
         if not (folder / "objects").is_dir():
-            what = "holds no objects of cupola run" if folder.is_dir() else "does not exist"
+            there = "holds no objects of cupola run" if folder.is_dir() else "is no folder"
+            what = there if folder.exists() else "does not exist"
             raise NotThere(
                 f"{folder} {what}; name the folder that cupola run was given with --workdir, or set "
                 "CUPOLA_WORKDIR"
@@ -66,6 +67,16 @@ class Workdir:
         """The object of that name, or None."""
         found = self.objects(kind, namespace)
         return next((value for value in found if value["metadata"]["name"] == name), None)
+
+    def events(self, value: Object) -> list[Object]:
+        """The kept Events of a resource, oldest first; not those of an earlier one of its name."""
+        key = key_of(value)
+        subject = {**key._asdict(), "uid": value["metadata"].get("uid")}
+        return [
+            event
+            for event in Mirror(self.folder).read_events()
+            if isinstance(event, dict) and event.get("involvedObject") == subject
+        ]
 
     def resolve(self, text: str, namespace: str, kinds: Sequence[str] = tuple(KINDS)) -> Object:
         """The resource that `NAME` or `KIND/NAME` means. Raises NotThere, also if several are meant."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 MAX_DEPTH = 50
 
 Path = tuple[int | str, ...]
@@ -120,7 +120,9 @@ class _Reader:
     def _count(self, nodes: int, line: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            raise YamlInvalid(line, f"holds more than {MAX_NODES} values, aliases included")
+            raise YamlInvalid(
+                line, f"holds more than {MAX_NODES} values, aliases included; split the file"
+            )
 
 
 def _line(event: yaml.Event) -> int:
@@ -136,7 +138,8 @@ def documents(text: str) -> list[Document]:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         code = error.character
-        raise YamlInvalid(line, f"holds the control character U+{code:04X}; delete it") from error
+        remedy = "delete it" if code else "save the file as UTF-8 text"
+        raise YamlInvalid(line, f"holds the control character U+{code:04X}; {remedy}") from error
 
 
 def _refuse(error: yaml.MarkedYAMLError) -> NoReturn:
@@ -169,6 +172,8 @@ def _core(tag: str | None, line: int) -> None:
 
 def _text(event: yaml.ScalarEvent, line: int) -> str:
     text = str(event.value)
+    if text.startswith("\ufeff") and event.style is None:
+        raise YamlInvalid(line, "holds a byte order mark (U+FEFF) inside the file; delete it")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise YamlInvalid(line, "holds half of a character (\\ud800 to \\udfff); write the whole")
     return text

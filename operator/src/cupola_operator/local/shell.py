@@ -10,21 +10,21 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from cupola_api.common import Resource
 from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.local import admission, jobs, pytorchjobs
+from cupola_operator.local import change, jobs, pytorchjobs, requests
+from cupola_operator.local.change import Change, Done
 from cupola_operator.local.controller import Sync, reconcile
 from cupola_operator.local.ending import exit_code
 from cupola_operator.local.node import Node
 from cupola_operator.local.store import Store
 from cupola_operator.queue import Queue
 from cupola_operator.reconcile import Reconciler
-from cupola_operator.resources import parse
 from cupola_operator.settings import Settings
 
 SETTINGS = Path(__file__).with_name("settings.yaml")
@@ -77,27 +77,27 @@ class Shell:
     """
 
     def __init__(self, workdir: Path, settings: Settings, *, slots: int) -> None:
+        self._workdir = workdir
         self._store = Store(workdir)
+        self._given: list[Key] = []
         self._reconciler = Reconciler(self._store, settings, progress_every=1.0)
         self._core = Queue(self._reconciler.reconcile)
         self._machine = Queue(self._turn)
         self._node = Node(self._store, workdir, size=slots, wake=lambda: self._machine.wake(_NODE))
+        requests.settle(workdir, self._perform)
 
     def refusals(self, resources: Sequence[Resource]) -> list[tuple[Resource, str]]:
         """(resource, sentence) for everything that keeps these resources from being applied."""
-        parsed = [parse(value)[0] for value in self._resources()]
-        there = {admission.key(one): one for one in parsed if one}
-        updates = [(one, said) for one in resources if (said := self._store.refusal(one))]
-        return updates + admission.problems(resources, there)
+        return change.refusals(self._store, resources)
 
     def run(self, resources: Sequence[Resource], interruption: Interruption, show: Show) -> int:
         """Apply `resources` and run until they have ended or a signal came; returns the exit code.
 
-        0 if all succeeded, 1 if not, 128 + signal if interrupted. Afterwards no pod is left
-        running. Raises processes.ProcessStuck.
+        What `cupola apply` adds meanwhile has to end too. 0 if all succeeded, 1 if not, 128 + signal
+        if interrupted. Afterwards no pod is left running. Raises processes.ProcessStuck.
         """
         self._node.adopt()
-        given = [key_of(self._store.apply(resource)) for resource in resources]
+        self._given += [key_of(self._store.apply(resource)) for resource in resources]
         self._store.subscribe(self._wake)
         for value in self._store.all():
             self._wake(value, False)
@@ -105,7 +105,7 @@ class Shell:
         self._core.run(_WORKERS)
         self._machine.run(_WORKERS)
         try:
-            code = self._watch(given, interruption, show)
+            code = self._watch(interruption, show)
         finally:
             self._core.stop()
             self._machine.stop()
@@ -113,15 +113,23 @@ class Shell:
             show(self._resources())
         return code
 
-    def _watch(self, given: list[Key], interruption: Interruption, show: Show) -> int:
+    def _watch(self, interruption: Interruption, show: Show) -> int:
         while not interruption.asked.wait(_SHOW_SECONDS):
+            with suppress(OSError):  # a full disk, say: what was not answered is tried again
+                requests.settle(self._workdir, self._perform)
             objects = {key_of(value): value for value in self._resources()}
             show(list(objects.values()))
-            code = exit_code(given, objects)
+            code = exit_code(self._given, objects)
             if code is not None:
                 return code
         show(self._resources())
         return 128 + interruption.number
+
+    def _perform(self, asked: Change) -> Done:
+        """Do what a command asks for."""
+        done = change.perform(self._store, asked, live=True)
+        self._given += done.applied
+        return done
 
     def _resources(self) -> list[Object]:
         return [value for kind in KINDS for value in self._store.find(kind)]

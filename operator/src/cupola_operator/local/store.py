@@ -2,7 +2,8 @@
 
 Semantics are those of Kubernetes where the core can see them: uid and resourceVersion, generation
 that counts changes of spec, conflicts, immutable ConfigMaps, deletion that cascades to what an
-object owns, and pods that stay, marked, until their node has stopped them.
+object owns, objects that stay, marked, while they have finalizers, and pods that stay until their
+node has stopped them. A write that raises OSError (a full disk) has changed nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from cupola_api import kinds
 from cupola_api.common import Resource
 from cupola_operator.cluster import AlreadyExists, Conflict, Key, NotFound, Object, key_of
+from cupola_operator.local.applied import applied
 from cupola_operator.local.clock import Clock, rfc3339
 from cupola_operator.local.mirror import Mirror
 from cupola_operator.resources import parse
@@ -35,7 +37,11 @@ Callback = Callable[[Object, bool], None]
 _NAME = re.compile(r"[a-z0-9]([-.a-z0-9]{0,198}[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _KIND = re.compile(r"[A-Z][A-Za-z]{0,62}")
-_SERVER_FIELDS = ("uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp")
+_DELETION_FIELDS = ("deletionTimestamp", "deletionGracePeriodSeconds")
+_SERVER_FIELDS = (
+    *("uid", "resourceVersion", "generation", "creationTimestamp", *_DELETION_FIELDS),
+    "finalizers",  # one in a file names a controller that is not here to take it off again
+)
 
 
 class Refused(Exception):
@@ -50,6 +56,7 @@ class Store:
 
     def __init__(self, folder: Path, clock: Clock = time.time) -> None:
         self._mirror = Mirror(folder)
+        self._mirror.clean()
         self._clock = clock
         self._lock = threading.RLock()
         self._callbacks: list[Callback] = []
@@ -112,23 +119,18 @@ class Store:
     def apply(self, resource: Resource) -> Object:
         """What `kubectl apply` does with a resource; a repetition changes nothing.
 
-        The spec is stored with its defaults filled in. Raises Refused with what `refusal` says.
+        The spec is stored with its defaults filled in; what others changed and the file does not
+        name stays (see `applied`). Raises Refused with what `refusal` says, Conflict.
         """
         if sentence := self.refusal(resource):
             raise Refused(sentence)
-        value = resource.to_json()
-        metadata = {k: v for k, v in value["metadata"].items() if k not in _SERVER_FIELDS}
-        wanted = {
-            "apiVersion": value["apiVersion"],
-            "kind": value["kind"],
-            "metadata": metadata,
-            "spec": value["spec"],
-        }
-        old = self.get(key_of(wanted))
+        old = self.get(Key(resource.kind, resource.metadata.namespace, resource.metadata.name))
+        wanted = applied(resource, old)
+        metadata = {k: v for k, v in wanted["metadata"].items() if k not in _SERVER_FIELDS}
         if old is None:
-            return self.create(wanted)
+            return self.create({**wanted, "metadata": metadata})
         server = {k: old["metadata"][k] for k in _SERVER_FIELDS if k in old["metadata"]}
-        return self.replace({**old, "metadata": {**metadata, **server}, "spec": value["spec"]})
+        return self.replace({**old, "metadata": {**metadata, **server}, "spec": wanted["spec"]})
 
     def refusal(self, resource: Resource) -> str | None:
         """Why `apply` would refuse a resource, in a sentence, or None.
@@ -147,12 +149,15 @@ class Store:
     def replace(self, value: Object) -> Object:
         """Replace an object but its status, if it still has the resourceVersion of `value`.
 
-        Raises Conflict, NotFound, and Refused for a change of an immutable ConfigMap.
+        One that is deleted goes with its last finalizer. Raises Conflict, NotFound, and Refused for
+        a change of an immutable ConfigMap.
         """
         key = key_of(value)
         with self._lock:
             old = self._current(key, value["metadata"]["resourceVersion"])
-            new = {**value, "metadata": {**value["metadata"]}}
+            metadata = {k: v for k, v in value["metadata"].items() if k not in _DELETION_FIELDS}
+            deletion = {k: v for k, v in old["metadata"].items() if k in _DELETION_FIELDS}
+            new = {**value, "metadata": metadata | deletion}
             new.pop("status", None)
             new |= {"status": old["status"]} if "status" in old else {}
             if new == old:
@@ -163,9 +168,15 @@ class Store:
                 raise Refused(f"{key} is immutable; make one of another name")
             if new.get("spec") != old.get("spec"):
                 new["metadata"]["generation"] = old["metadata"]["generation"] + 1
-            stored = self._put(new)
-        self._tell(stored, deleted=False)
-        return stored
+            gone = bool(deletion) and key.kind != "Pod" and not metadata.get("finalizers")
+            if gone:
+                self._forget(key)
+            else:
+                new = self._put(new)
+        self._tell(new, deleted=gone)
+        if gone:
+            self._collect()
+        return new
 
     def patch_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> Object:
         """Replace the status decided on that version. Raises Conflict, NotFound."""
@@ -180,34 +191,40 @@ class Store:
     def delete(self, key: Key, uid: str) -> None:
         """Ask for deletion: a pod is marked and stays until its node says `remove`.
 
-        An object that is absent, or another one by that name, is not an error.
+        An object with finalizers is marked too and stays until it has none (see `replace`). One
+        that is absent, or another one by that name, is not an error.
         """
         with self._lock:
             value = self._objects.get(key)
             if value is None or value["metadata"]["uid"] != uid:
                 return
-            if key.kind == "Pod":
-                if "deletionTimestamp" in value["metadata"]:
+            metadata = value["metadata"]
+            stays = key.kind == "Pod" or bool(metadata.get("finalizers"))
+            if stays:
+                if "deletionTimestamp" in metadata:
                     return
-                grace = value["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS)
+                grace = 0
+                if key.kind == "Pod":
+                    grace = value["spec"].get("terminationGracePeriodSeconds", GRACE_SECONDS)
                 going = {
                     "deletionTimestamp": rfc3339(self._clock() + grace),
                     "deletionGracePeriodSeconds": grace,
                 }
-                stored = self._put({**value, "metadata": {**value["metadata"], **going}})
-        if key.kind == "Pod":
+                stored = self._put({**value, "metadata": {**metadata, **going}})
+        if stays:
             self._tell(stored, deleted=False)
         else:
             self.remove(key, uid)
 
     def remove(self, key: Key, uid: str) -> None:
-        """Take an object away, and ask for deletion of what it owned."""
+        """Take an object without finalizers away, and ask for deletion of what it owned."""
         with self._lock:
             value = self._objects.get(key)
             if value is None or value["metadata"]["uid"] != uid:
                 return
-            self._mirror.remove(key)
-            del self._objects[key], self._texts[key]
+            if value["metadata"].get("finalizers"):
+                return
+            self._forget(key)
         self._tell(value, deleted=True)
         self._collect()
 
@@ -225,11 +242,10 @@ class Store:
             said = {"involvedObject": subject, "type": kind, "reason": reason, "message": message}
             same = next((e for e in self._events if said.items() <= e.items()), None)
             first, count = (same["firstTimestamp"], same["count"] + 1) if same else (now, 1)
-            if same:
-                self._events.remove(same)
             event = {**said, "count": count, "firstTimestamp": first, "lastTimestamp": now}
-            self._events = [*self._events, event][-EVENTS:]
-            self._mirror.write_events(self._events)
+            events = [*(one for one in self._events if one is not same), event][-EVENTS:]
+            self._mirror.write_events(events)
+            self._events = events
 
     def events(self) -> list[Object]:
         """The kept Events, the least recent first."""
@@ -254,6 +270,11 @@ class Store:
         key = key_of(value)
         self._objects[key], self._texts[key] = value, text
         return self._out(key)
+
+    def _forget(self, key: Key) -> None:
+        """Take an object from disk, then from memory."""
+        self._mirror.remove(key)
+        del self._objects[key], self._texts[key]
 
     def _out(self, key: Key) -> Object:
         """A copy of an object, to give out."""

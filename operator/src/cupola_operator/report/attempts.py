@@ -1,8 +1,8 @@
-"""The sections that every resource has: its configuration, and its attempts."""
+"""The sections that every resource has: its configuration, its story, and its attempts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 import yaml
@@ -10,10 +10,13 @@ import yaml
 from cupola_api import run as contract
 from cupola_api.base import Model
 from cupola_api.common import Attempt
+from cupola_operator.children import text_of
 from cupola_operator.report import words
 from cupola_operator.report.evidence import Subject
-from cupola_operator.report.html import Html, code, details, el, paragraph, table
+from cupola_operator.report.html import Html, code, details, el, join, paragraph, table
+from cupola_operator.report.incidents import BAD, GOOD, HELD, Line
 from cupola_operator.report.section import Section
+from cupola_operator.report.story import CLASSES, clock, story
 
 
 def configuration(subject: Subject) -> Section:
@@ -50,6 +53,28 @@ def _asked(value: Any, whole: Any) -> Any:
     return whole
 
 
+def happened(subject: Subject) -> Section:
+    """The story of the run, with the same lines as `cupola get` tells it."""
+    reached = {history.attempt: history.points[-1].step for history in subject.histories}
+    told = story(subject.status, events=subject.events, run=subject.run, reached=reached)
+    if not told:
+        return Section("What happened", [el("p", "Nothing happened yet.", class_="quiet")])
+    rows = [
+        (words.moment(text_of(line.time)), since or words.NONE, _line(line))
+        for line, (_, since) in zip(told, clock(told, zone=UTC), strict=True)
+    ]
+    return Section("What happened", [table(("Time (UTC)", "Since the first", "What"), rows)])
+
+
+_BADGES = {GOOD: "good", BAD: "bad", HELD: "busy"}
+
+
+def _line(line: Line) -> Html:
+    style = _BADGES.get(line.style)
+    text = el("span", line.text, class_=f"said {style}" if style else None)
+    return join([text, *(el("div", detail, class_="quiet") for detail in line.details)])
+
+
 def attempts(subject: Subject) -> Section:
     """When each attempt ran, how it ended, and what it cost."""
     found = subject.status.attempts
@@ -62,7 +87,7 @@ def attempts(subject: Subject) -> Section:
         *("Device hours", "Cost", "Wasted"),
     ]
     rows = [_row(attempt, currency, staged=staged) for attempt in found]
-    body = [table(head, rows, numeric=(2, 5, 6, 7, 8)), *_messages(found)]
+    body = [table(head, rows, numeric=(2, 5, 6, 7, 8))]
     if any(attempt.estimated for attempt in found):
         body.append(paragraph("* Its end was not observed; its figures are estimated."))
     return Section("Attempts", body)
@@ -70,7 +95,7 @@ def attempts(subject: Subject) -> Section:
 
 def _row(attempt: Attempt, currency: str, *, staged: bool) -> list[str | Html]:
     outcome = attempt.outcome or "Running"
-    style = {"Succeeded": "good", "Running": "busy"}.get(outcome, "bad")
+    style = {"Succeeded": "good", "Running": "busy", "Stopped": "busy"}.get(outcome, "bad")
     name = f"{attempt.stage or ''} {attempt.number}".strip() if staged else str(attempt.number)
     step = attempt.checkpoint_step
     return [
@@ -78,26 +103,14 @@ def _row(attempt: Attempt, currency: str, *, staged: bool) -> list[str | Html]:
         words.moment(attempt.started_at),
         words.duration(words.between(attempt.started_at, attempt.ended_at)),
         el("span", outcome, class_=f"badge {style}"),
-        attempt.reason or words.NONE,
+        join(
+            [
+                attempt.reason or words.NONE,
+                el("div", CLASSES[attempt.failure], class_="quiet") if attempt.failure else None,
+            ]
+        ),
         words.NONE if step is None else f"step {step:,}",
         f"{float(attempt.gpu_seconds) / 3600:,.4f}",
         words.money(attempt.cost, currency) + ("*" if attempt.estimated else ""),
         words.money(attempt.wasted, currency),
     ]
-
-
-def _messages(found: Sequence[Attempt]) -> list[Html]:
-    said = [
-        el(
-            "li",
-            el("strong", f"Attempt {a.stage or ''} {a.number}: ".replace("  ", " ")),
-            a.message,
-        )
-        for a in found
-        if a.message and a.outcome not in (None, "Succeeded")
-    ]
-    return (
-        [paragraph("What ended the attempts that did not succeed:"), el("ul", *said)]
-        if said
-        else []
-    )

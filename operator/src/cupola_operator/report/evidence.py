@@ -9,7 +9,7 @@ from typing import Any
 from cupola_api.artifact import Manifest
 from cupola_api.common import Artifact, Attempt, Resource, Status
 from cupola_operator.children import Resolved
-from cupola_operator.cluster import Key
+from cupola_operator.cluster import Key, Object
 from cupola_operator.report.history import History
 
 
@@ -27,6 +27,8 @@ class Subject:
     samples: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     """What could not be read, in sentences."""
+    events: tuple[Object, ...] = ()
+    """Its Events, oldest first."""
 
     @property
     def title(self) -> str:
@@ -35,8 +37,8 @@ class Subject:
 
     @property
     def failed_attempts(self) -> list[Attempt]:
-        """Attempts that ended in another way than well."""
-        return [a for a in self.status.attempts if a.outcome not in (None, "Succeeded")]
+        """Attempts that Failed or were Lost; one that was stopped in good order is none of them."""
+        return [a for a in self.status.attempts if a.outcome in ("Failed", "Lost")]
 
 
 @dataclass(frozen=True)

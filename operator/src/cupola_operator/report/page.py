@@ -67,6 +67,7 @@ def _resource(subject: Subject) -> Section:
         [
             attempts.configuration(subject),
             *_OF_KIND[subject.key.kind](subject),
+            attempts.happened(subject),
             attempts.attempts(subject),
         ],
     )

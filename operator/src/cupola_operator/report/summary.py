@@ -21,6 +21,7 @@ _UNFINISHED = {
     Phase.WAITING: "waits",
     Phase.RUNNING: "is running",
     Phase.RECOVERING: "is recovering",
+    Phase.SUSPENDED: "is suspended",
     Phase.FAILED: "failed",
     Phase.STALLED: "cannot go on",
 }

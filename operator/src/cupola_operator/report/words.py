@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,10 +12,14 @@ from cupola_operator.children import time_of
 NONE = "\N{EN DASH}"
 """Where there is nothing to say."""
 
+_SMALLEST = Decimal("0.0001")
+
 
 def money(amount: Decimal | str, currency: str) -> str:
     """`0.0213 USD`; four digits after the point below 100, as runs may cost fractions of a cent."""
     value = Decimal(amount)
+    if 0 < value < _SMALLEST:
+        return f"under {_SMALLEST} {currency}"
     return f"{value:,.2f} {currency}" if value >= 100 else f"{value:,.4f} {currency}"
 
 
@@ -53,6 +58,24 @@ def duration(seconds: float | None) -> str:
     if left < 86_400:
         return f"{left // 3600} h {left % 3600 // 60:02d} min"
     return f"{left // 86_400} d {left % 86_400 // 3600} h"
+
+
+def elapsed(seconds: float) -> str:
+    """A length of time in one word: `7s`, `14m08s`, `3h04m`, `2d03h`."""
+    left = max(0, round(seconds))
+    if left < 60:
+        return f"{left}s"
+    if left < 3600:
+        return f"{left // 60}m{left % 60:02d}s"
+    if left < 86_400:
+        return f"{left // 3600}h{left % 3600 // 60:02d}m"
+    return f"{left // 86_400}d{left % 86_400 // 3600:02d}h"
+
+
+def plainly(reason: str) -> str:
+    """A CamelCase reason as words: `AttemptLost` is `attempt lost`, `OOMKilled` is `OOM killed`."""
+    found = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]+|[a-z0-9]+", reason)
+    return " ".join(word if len(word) > 1 and word.isupper() else word.lower() for word in found)
 
 
 def moment(text: str | None) -> str:
