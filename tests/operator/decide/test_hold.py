@@ -104,6 +104,16 @@ def test_suspend_holds_it(bench: Bench) -> None:
     assert held.verdict().phase is Phase.SUSPENDED
 
 
+def test_a_checkpoint_is_named_only_where_there_is_one(bench: Bench) -> None:
+    saved = [Attempt(number=1, name="a", outcome="Stopped", checkpoint_step=40)]
+    for fields in ({"suspend": True}, {"budget": {"maxCost": "0.001"}}):
+        fresh, later = bench.of(**fields), bench.of(attempts=saved, **fields)
+        assert fresh
+        assert later
+        assert "checkpoint" not in fresh.message
+        assert "from the checkpoint of step 40" in later.message
+
+
 @pytest.mark.parametrize(("seconds", "over"), [(3599, False), (3600, True)])
 def test_a_deadline_counts_from_the_start_of_the_run(
     bench: Bench, seconds: int, over: bool

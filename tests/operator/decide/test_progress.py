@@ -154,3 +154,31 @@ def test_what_is_finished_has_no_end_to_wait_for(kit: Any, placement: Placement)
     artifact = Artifact(uri="file:///a", digest=digest_of("a"), bytes=1)
     seen = world(kit, {}, attempts=started(kit, 10), artifact=artifact)
     assert told(seen, placement, Verdict(Phase.SUCCEEDED, "Completed", "")).progress.fraction == 1
+
+
+@pytest.mark.parametrize("phase", [Phase.RECOVERING, Phase.SUSPENDED, Phase.FAILED])
+@pytest.mark.parametrize(("kept", "step", "share"), [(40, 40, 0.4), (None, 0, 0)])
+def test_between_attempts_what_is_saved_is_what_is_done(
+    kit: Any, placement: Placement, phase: Phase, kept: int | None, step: int, share: float
+) -> None:
+    running = Progress(
+        fraction=0.9,
+        eta=text_of(kit.START + timedelta(hours=2)),
+        step=90,
+        steps=100,
+        loss=2.5,
+        tokens=900,
+        tokens_per_second=10,
+        checkpoint_step=kept,
+        checkpoint_time="2026-01-01T00:00:00Z",
+    )
+    seen = world(kit, {}, attempts=started(kit, 10), progress=running)
+    shown = told(seen, placement, Verdict(phase, "Because", "")).progress
+    assert shown == Progress(
+        fraction=share,
+        step=step,
+        steps=100,
+        checkpoint_step=kept,
+        checkpoint_time="2026-01-01T00:00:00Z",
+    )
+    assert told(seen, placement).progress == running

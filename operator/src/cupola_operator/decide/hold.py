@@ -71,8 +71,8 @@ def of(world: World, placement: Placement, gpus: int) -> Hold | None:
     if end and end <= world.now:
         return Hold(
             DEADLINE,
-            f"spec.deadline of {spec.deadline} was over at {text_of(end)}; to go on from the newest "
-            "checkpoint, raise it and set the annotation cupola.dev/retry to a new word",
+            f"spec.deadline of {spec.deadline} was over at {text_of(end)}; to go on{_from(world)}, raise "
+            "it and set the annotation cupola.dev/retry to a new word",
             fails=True,
         )
     if spec.budget and _left(world, spec.budget, placement, gpus) <= 0:
@@ -101,9 +101,14 @@ def _control(world: World) -> Control:
 def _suspended(world: World) -> Hold:
     return Hold(
         SUSPENDED,
-        "spec.suspend is true; set it to false to go on"
-        + (" from the newest checkpoint" if world.status.attempts else ""),
+        f"spec.suspend is true; set it to false to go on{_from(world)}",
     )
+
+
+def _from(world: World) -> str:
+    """From where it would go on."""
+    steps = [a.checkpoint_step for a in world.status.attempts if a.checkpoint_step]
+    return f" from the checkpoint of step {steps[-1]}" if steps else ""
 
 
 def _over_budget(world: World, budget: Budget, placement: Placement) -> Hold:
@@ -115,8 +120,8 @@ def _over_budget(world: World, budget: Budget, placement: Placement) -> Hold:
     return Hold(
         BUDGET,
         f"{spent.normalize():f} of spec.budget.maxCost {budget.max_cost} {placement.currency} is "
-        "spent, and what is left is what it may cost to save and stop; to go on from the newest "
-        f"checkpoint, {remedy}",
+        f"spent, and what is left is what it may cost to save and stop; to go on{_from(world)}, "
+        f"{remedy}",
         fails=fails,
     )
 

@@ -49,13 +49,29 @@ def told(world: World, verdict: Verdict, status: Status, placement: Placement) -
     """The verdict with status completed by cost; of a finished run also by progress."""
     done = verdict.phase in (Phase.SUCCEEDED, Phase.FAILED)
     progress = status.progress
+    if progress and verdict.phase is not Phase.RUNNING:
+        progress = _at_rest(progress, status)
     if done and status.artifact:
         progress = (progress or Progress()).model_copy(update={"fraction": 1.0, "stage": None})
-    if progress and verdict.phase is not Phase.RUNNING:
-        progress = progress.model_copy(update={"eta": None})
     to_come = Decimal(0) if done else _to_come(world, status)
     cost = ledger.total(status.attempts, placement, to_come=to_come) if status.attempts else None
     return replace(verdict, status=status.model_copy(update={"progress": progress, "cost": cost}))
+
+
+def _at_rest(progress: Progress, status: Status) -> Progress:
+    """Progress while no attempt runs: what is saved, without the speed and the loss of the last one."""
+    update: dict[str, object] = {"eta": None}
+    kept = progress.checkpoint_step
+    if status.artifact is None and progress.step is not None and progress.steps:
+        share = (kept or 0) / progress.steps
+        update |= {
+            "step": kept or 0,
+            "fraction": min(1.0, share),
+            "loss": None,
+            "tokens": None,
+            "tokens_per_second": None,
+        }
+    return progress.model_copy(update=update)
 
 
 def _to_come(world: World, status: Status) -> Decimal:
