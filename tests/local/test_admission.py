@@ -51,6 +51,15 @@ def test_a_circle_is_refused() -> None:
     assert len(problems([own], {})) == 1
 
 
+def test_a_circle_is_one_problem_however_many_are_in_it() -> None:
+    names = ["a", "b", "c", "d"]
+    given = [_dataset(one, other) for one, other in zip(names, names[1:] + names[:1], strict=True)]
+    outside = _dataset("e", "a")
+    assert problems([outside, *given], {}) == [
+        (given[0], "spec.tokenizer.dataset: Dataset/b itself waits for Dataset/a; name another")
+    ]
+
+
 def test_a_circle_elsewhere_is_not_this_ones_problem() -> None:
     a, b = _dataset("a", "b"), _dataset("b", "a")
     assert problems([_training("t", "a")], {key(a): a, key(b): b}) == []

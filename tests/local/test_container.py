@@ -80,7 +80,6 @@ def test_fields_of_the_pod_become_values() -> None:
         ]
     )
     assert _launch(pod).environment == {
-        "CUPOLA_POD_UID": "u",
         "IP": "127.1.2.3",
         "NAME": "p",
         "NS": "n",
@@ -107,11 +106,28 @@ def test_variables_expand_as_in_kubernetes() -> None:
 
 def test_the_pods_own_value_wins_over_the_images_and_the_last_over_the_first() -> None:
     pod = _pod(env=[{"name": "A", "value": "1"}, {"name": "A", "value": "2"}])
-    assert _launch(pod, A="0", B="0").environment | {} == {
-        "A": "2",
-        "B": "0",
-        "CUPOLA_POD_UID": "u",
-    }
+    assert _launch(pod, A="0", B="0").environment == {"A": "2", "B": "0"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "limit"),
+    [
+        ({}, None),
+        ({"requests": {"memory": "1Gi"}}, None),
+        ({"limits": {"cpu": "1"}}, None),
+        ({"limits": {"memory": "3072Mi"}}, 3 * 2**30),
+    ],
+)
+def test_the_memory_limit_of_the_container_is_that_of_the_process(
+    resources: Object, limit: int | None
+) -> None:
+    assert _launch(_pod(resources=resources)).memory == limit
+
+
+@pytest.mark.parametrize("text", ["1G", "lots", 5, "0Gi"])
+def test_a_memory_limit_that_cannot_be_read_is_not_taken_for_none(text: object) -> None:
+    with pytest.raises(CannotStart, match=r"resources.limits.memory: .* such as \"2Gi\""):
+        _launch(_pod(resources={"limits": {"memory": text}}))
 
 
 @pytest.mark.parametrize(

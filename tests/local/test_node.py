@@ -2,94 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import random
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.local.node import Node
-from cupola_operator.local.processes import marked
-from cupola_operator.local.store import Store
-from cupola_operator.queue import Queue
+from cupola_api.artifact import write_atomic
+from cupola_operator.cluster import Object
+from cupola_operator.local import mirror, node
+from cupola_operator.local.mirror import Mirror
+from cupola_operator.local.podfiles import PodFiles
 
-NODE = Key("Node", "", "local")
-
-
-class Machine:
-    """A store and a node, kept in step by the queue as the shell does it."""
-
-    def __init__(self, folder: Path, slots: int = 2) -> None:
-        self.folder = folder
-        self.store = Store(folder)
-        self.queue = Queue(lambda _: self.node.sync())
-        self.node = Node(self.store, folder, size=slots, wake=lambda: self.queue.wake(NODE))
-        self.store.subscribe(lambda *_: self.queue.wake(NODE))
-
-    def start(self) -> None:
-        self.queue.run(1)
-        self.queue.wake(NODE)
-
-    def stop(self) -> None:
-        hurry = threading.Event()
-        hurry.set()
-        self.queue.stop()
-        self.node.drain(hurry)
-
-    def run(self, name: str, code: str, **spec: Any) -> Object:
-        return self.store.create(_pod(name, ["python", "-c", textwrap.dedent(code)], **spec))
-
-    def get(self, pod: Object) -> Object:
-        value = self.store.get(key_of(pod))
-        assert value
-        return value
-
-    def until(self, pod: Object, *phases: str) -> Object:
-        until(lambda: self.get(pod).get("status", {}).get("phase") in phases)
-        return self.get(pod)
-
-    def log(self, pod: Object) -> str:
-        path = self.folder / "logs/default" / f"{pod['metadata']['name']}.log"
-        return path.read_text() if path.exists() else ""
-
-
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    one = Machine(tmp_path / "work")
-    one.start()
-    yield one
-    one.stop()
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-
-
-def _pod(name: str, command: list[str], gpus: int = 1, **spec: Any) -> Object:
-    container = {"name": "main", "command": command, **spec.pop("container", {})}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"cupola.dev/gpus": str(gpus)}},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 5, **spec},
-    }
-
-
-def _terminated(pod: Object) -> dict[str, Any]:
-    found: dict[str, Any] = pod["status"]["containerStatuses"][0]["state"]["terminated"]
-    return found
+from .machine import Machine, pod_of, terminated
 
 
 def test_a_pod_runs_to_its_end_and_says_so(machine: Machine) -> None:
@@ -129,7 +60,7 @@ def test_a_pod_runs_to_its_end_and_says_so(machine: Machine) -> None:
     )
     ended = machine.until(pod, "Succeeded", "Failed")
     assert ended["status"]["phase"] == "Succeeded", machine.log(pod)
-    end = _terminated(ended)
+    end = terminated(ended)
     assert (end["exitCode"], end["reason"]) == (0, "Completed")
     assert end["message"] == "the end of p"
     assert end["startedAt"] <= end["finishedAt"]
@@ -142,7 +73,7 @@ def test_a_pod_runs_to_its_end_and_says_so(machine: Machine) -> None:
 
 def test_a_failed_pod_tells_its_exit_code(machine: Machine) -> None:
     pod = machine.until(machine.run("p", "import sys; sys.exit(3)"), "Failed")
-    assert (_terminated(pod)["exitCode"], _terminated(pod)["reason"]) == (3, "Error")
+    assert (terminated(pod)["exitCode"], terminated(pod)["reason"]) == (3, "Error")
 
 
 def test_the_environment_of_a_pod_is_its_own(machine: Machine, tmp_path: Path) -> None:
@@ -175,8 +106,8 @@ def test_a_pod_that_cannot_start_fails_with_a_sentence(
     machine: Machine, change: dict[str, Any], words: str
 ) -> None:
     pod = machine.until(machine.run("p", "", **change), "Failed")
-    assert _terminated(pod)["reason"] == "StartError"
-    assert words in _terminated(pod)["message"]
+    assert terminated(pod)["reason"] == "StartError"
+    assert words in terminated(pod)["message"]
 
 
 def test_slots_bound_what_runs_at_a_time(machine: Machine, tmp_path: Path) -> None:
@@ -201,222 +132,149 @@ def test_a_waiting_pod_says_what_it_waits_for(machine: Machine) -> None:
     assert second["status"]["conditions"][0]["message"].startswith(
         "0/1 nodes are available: 0 of 2"
     )
-    machine.store.delete(key_of(first), first["metadata"]["uid"])
+    machine.delete(first)
     machine.until(second, "Succeeded")
 
 
-def test_a_deleted_pod_may_save_and_is_then_removed(machine: Machine, tmp_path: Path) -> None:
-    pod = machine.run(
-        "p",
-        f"""
-        import signal, sys, time
-        def save(*_):
-            open({str(tmp_path / "saved")!r}, "w").close()
-            sys.exit(143)
-        signal.signal(signal.SIGTERM, save)
-        print("ready")
-        time.sleep(100)
-        """,
-    )
-    machine.until(pod, "Running")
-    until(lambda: "ready" in machine.log(pod))
-    ends: list[Object] = []
-    machine.store.subscribe(lambda value, deleted: ends.append(value) if deleted else None)
-    machine.store.delete(key_of(pod), pod["metadata"]["uid"])
-    until(lambda: machine.store.get(key_of(pod)) is None)
-    assert (tmp_path / "saved").exists()
-    assert _terminated(ends[0])["exitCode"] == 143
-    assert not list(machine.folder.glob("pods/default/*"))
-    assert "ready" in machine.log(pod)
-
-
-def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace(machine: Machine) -> None:
-    pod = machine.run(
-        "p",
-        """
-        import signal, subprocess, time
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        subprocess.Popen(["sleep", "100"], start_new_session=True)
-        print("ready")
-        time.sleep(100)
-        """,
-        terminationGracePeriodSeconds=0.5,
-    )
-    machine.until(pod, "Running")
-    until(lambda: "ready" in machine.log(pod))
-    ends: list[Object] = []
-    machine.store.subscribe(lambda value, deleted: ends.append(value) if deleted else None)
-    start = time.monotonic()
-    machine.store.delete(key_of(pod), pod["metadata"]["uid"])
-    until(lambda: machine.store.get(key_of(pod)) is None)
-    assert 0.5 <= time.monotonic() - start < 5
-    assert _terminated(ends[0])["exitCode"] == 137
-    assert marked(pod["metadata"]["uid"]) == set()
-
-
-def test_a_pod_deleted_before_it_ran_never_runs(machine: Machine) -> None:
-    first = machine.run("a", "import time; time.sleep(100)", gpus=2)
-    machine.until(first, "Running")
-    second = machine.run("b", "print('ran')")
-    machine.until(second, "Pending")
-    machine.store.delete(key_of(second), second["metadata"]["uid"])
-    until(lambda: machine.store.get(key_of(second)) is None)
-    assert not (machine.folder / "logs/default/b.log").exists()
-
-
-def test_a_pod_whose_supervisor_is_killed_is_lost_and_nothing_of_it_lives(
-    machine: Machine,
-) -> None:
-    pod = machine.run(
-        "p",
-        """
-        import subprocess, time
-        subprocess.Popen(["sleep", "100"], start_new_session=True)
-        print("ready")
-        time.sleep(100)
-        """,
-    )
-    machine.until(pod, "Running")
-    until(lambda: "ready" in machine.log(pod))
-    shim = min(marked(pod["metadata"]["uid"]))
-    os.kill(shim, signal.SIGKILL)
-    ended = machine.until(pod, "Failed")
-    assert ended["status"]["reason"] == "NodeLost"
-    assert marked(pod["metadata"]["uid"]) == set()
-
-
-def test_a_stopped_shell_lets_pods_save_and_reports_a_shutdown(tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "work")
-    machine.start()
-    pod = machine.run(
-        "p",
-        """
-        import signal, sys, time
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        print("ready")
-        time.sleep(100)
-        """,
-    )
-    machine.until(pod, "Running")
-    until(lambda: "ready" in machine.log(pod))
-    machine.queue.stop()
-    machine.node.drain(threading.Event())
-    ended = machine.get(pod)
+def test_a_pod_over_its_memory_limit_is_reported_as_a_kubelet_does(machine: Machine) -> None:
+    limit = {"resources": {"limits": {"memory": "64Mi"}}}
+    code = "x = b'1' * (128 << 20); import time; time.sleep(100)"
+    large = machine.run("a", code, container=limit)
+    small = machine.run("b", "import time; time.sleep(1)", container=limit)
+    ended = machine.until(large, "Succeeded", "Failed")
     assert ended["status"]["phase"] == "Failed"
-    assert ended["status"]["reason"] == "Terminated"
-    assert _terminated(ended)["exitCode"] == 143
-    conditions = {c["type"]: c["reason"] for c in ended["status"]["conditions"] if "reason" in c}
-    assert conditions["DisruptionTarget"] == "TerminationByKubelet"
+    assert terminated(ended)["exitCode"] == 137
+    assert terminated(ended)["reason"] == "OOMKilled"
+    assert machine.alive(large) == set()
+    assert machine.until(small, "Succeeded", "Failed")["status"]["phase"] == "Succeeded"
 
 
-def test_a_second_interruption_does_not_wait_for_the_grace(tmp_path: Path) -> None:
-    machine = Machine(tmp_path / "work")
-    machine.start()
-    pod = machine.run(
-        "p",
-        "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(100)",
-        terminationGracePeriodSeconds=100,
-    )
-    machine.until(pod, "Running")
-    until(lambda: "ready" in machine.log(pod))
-    machine.queue.stop()
-    hurry = threading.Event()
-    threading.Timer(0.3, hurry.set).start()
-    start = time.monotonic()
-    machine.node.drain(hurry)
-    assert time.monotonic() - start < 5
-    assert _terminated(machine.get(pod))["exitCode"] == 137
-    assert marked(pod["metadata"]["uid"]) == set()
+class FullDisk:
+    """Refuses to write some objects, until there is room again."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, refused: bytes) -> None:
+        self.refused = refused
+        self.hit, self.room = threading.Event(), threading.Event()
+        patch.setattr(mirror, "write_atomic", self._write)
+        patch.setattr(node, "_RETRY_SECONDS", 0.05)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        if self.refused in data:
+            self.check()
+        write_atomic(path, data)
+
+    def check(self) -> None:
+        if not self.room.is_set():
+            self.hit.set()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-SHELL = """
-import sys, time
-from pathlib import Path
-from cupola_operator.cluster import Key
-from cupola_operator.local.node import Node
-from cupola_operator.local.store import Store
-folder = Path(sys.argv[1])
-store = Store(folder)
-node = Node(store, folder, size=4, wake=lambda: None)
-for name, code in (("done", "print('done')"), ("alive", "import time; print('on'); time.sleep(100)")):
-    store.create({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
-        "spec": {"containers": [{"name": "main", "command": ["python", "-c", code]}]},
-    })
-waiting = {"name": "main", "command": ["python", "-c", "print('late')"]}
-node.sync()
-store.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "late"},
-    "spec": {"containers": [waiting]}})
-print("started", flush=True)
-time.sleep(100)
+def test_a_pod_that_cannot_be_called_running_waits_for_room(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch, b"phase: Running")
+    pod = machine.store.create(pod_of("p", ["true"]))
+    assert disk.hit.wait(10)
+    assert "status" not in machine.get(pod)
+    assert Mirror(machine.folder).read() == [pod]
+    disk.room.set()
+    assert machine.until(pod, "Succeeded", "Failed")["status"]["phase"] == "Succeeded"
+
+
+def test_a_pod_whose_files_do_not_fit_waits_for_room(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, make = FullDisk(monkeypatch, b"nothing"), PodFiles.make
+
+    def no_space(files: PodFiles, pod: Object, volumes: dict[str, dict[str, str]]) -> None:
+        disk.check()
+        make(files, pod, volumes)
+
+    monkeypatch.setattr(PodFiles, "make", no_space)
+    pod = machine.store.create(pod_of("p", ["true"]))
+    assert disk.hit.wait(10)
+    assert "status" not in machine.get(pod)
+    disk.room.set()
+    assert machine.until(pod, "Succeeded", "Failed")["status"]["phase"] == "Succeeded"
+
+
+def test_a_pod_that_could_not_be_started_is_told_so_though_the_disk_was_full(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine.folder / "logs/default/p.log").mkdir(parents=True)
+    disk = FullDisk(monkeypatch, b"StartError")
+    pod = machine.store.create(pod_of("p", ["true"]))
+    assert disk.hit.wait(10)
+    assert machine.get(pod)["status"]["phase"] == "Running"
+    disk.room.set()
+    pod = machine.until(pod, "Failed")
+    assert terminated(pod)["reason"] == "StartError"
+    assert "p.log" in terminated(pod)["message"]
+
+
+def test_an_end_that_cannot_be_recorded_now_is_recorded_later(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch, b"phase: Succeeded")
+    pod = machine.until(machine.run("p", ""), "Running")
+    assert disk.hit.wait(10)
+    assert machine.get(pod) == pod
+    assert Mirror(machine.folder).read() == [pod]
+    disk.room.set()
+    assert terminated(machine.until(pod, "Succeeded"))["exitCode"] == 0
+
+
+BEATING = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+place, seconds = sys.argv[1], float(sys.argv[2])
+if os.fork() == 0:
+    os.setsid()
+    seconds = 100
+with open(f"{place}-{os.getpid()}", "w") as file:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        file.write(f"{time.monotonic()}\\n")
+        file.flush()
+        time.sleep(0.005)
 """
 
 
-def _killed_shell(folder: Path) -> dict[str, str]:
-    """Runs a shell, kills it in the middle; the uids of its pods by name."""
-    shell = subprocess.Popen(
-        [sys.executable, "-c", SHELL, str(folder)], stdout=subprocess.PIPE, text=True
-    )
-    assert shell.stdout
-    assert shell.stdout.readline() == "started\n"
-    log = folder / "logs/default/alive.log"
-    until(lambda: log.exists() and log.read_text() == "on\n")
-    until(lambda: list(folder.glob("pods/default/done-*/exit.json")))
-    shell.kill()
-    shell.wait()
-    shell.stdout.close()
-    return {p["metadata"]["name"]: p["metadata"]["uid"] for p in Store(folder).find("Pod")}
-
-
-def test_a_new_shell_settles_the_pods_of_a_killed_one(tmp_path: Path) -> None:
-    uids = _killed_shell(tmp_path)
-    machine = Machine(tmp_path)
-    machine.node.adopt()
-    assert not any(marked(uid) for uid in uids.values())
-    pods = {pod["metadata"]["name"]: pod for pod in machine.store.find("Pod")}
-    assert pods["done"]["status"]["phase"] == "Succeeded"
-    alive = pods["alive"]["status"]
-    assert (alive["phase"], alive["reason"]) == ("Failed", "NodeLost")
-    assert _terminated(pods["alive"])["exitCode"] == 137
-    assert "status" not in pods["late"], "a pod that never ran may still run"
+@pytest.mark.parametrize("seed", range(3))
+def test_slots_are_never_exceeded_whatever_happens_to_pods(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    machine = Machine(tmp_path / "work", slots=3)
     machine.start()
-    machine.until(pods["late"], "Succeeded")
+    beats = tmp_path / "beats"
+    beats.mkdir()
+    pods, gpus = [], {}
+    for number in range(10):
+        gpus[f"p{number}"] = chance.choice([1, 1, 2, 3, 5])
+        seconds = str(chance.choice([0.05, 0.1, 0.3]))
+        command = ["python", "-c", BEATING, str(beats / f"p{number}"), seconds]
+        value = pod_of(f"p{number}", command, gpus[f"p{number}"], terminationGracePeriodSeconds=0.1)
+        pods.append(machine.store.create(value))
+    while left := [pod for pod in map(machine.look, pods) if pod and not _has_ended(pod)]:
+        time.sleep(0.05)
+        pod = chance.choice(left)
+        match chance.randrange(6):
+            case 0:
+                machine.delete(pod)
+            case 1:
+                with contextlib.suppress(ProcessLookupError):
+                    for pid in sorted(machine.alive(pod))[:1]:
+                        os.kill(pid, signal.SIGKILL)
     machine.stop()
+    times = {
+        name: [float(time) for path in beats.glob(f"{name}-*") for time in path.read_text().split()]
+        for name in gpus
+    }
+    spans = {name: (min(found), max(found)) for name, found in times.items() if found}
+    assert len(spans) > 3
+    for start, _ in spans.values():
+        at_once = [gpus[name] for name, (first, last) in spans.items() if first <= start <= last]
+        assert sum(at_once) <= 3 or at_once == [5], (spans, gpus)
 
 
-def test_a_new_shell_waits_for_pods_whose_shims_were_killed_too(tmp_path: Path) -> None:
-    shell = subprocess.Popen(
-        [sys.executable, "-c", SHELL, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert shell.stdout
-    assert shell.stdout.readline() == "started\n"
-    log = tmp_path / "logs/default/alive.log"
-    until(lambda: log.exists() and log.read_text() == "on\n")
-    uid = Store(tmp_path).find("Pod")[0]["metadata"]["uid"]
-    folder = next(tmp_path.glob("pods/default/alive-*"))
-    # Stopped processes cannot end by themselves: the shim writes nothing, the program stays.
-    processes = marked(uid)
-    for pid in processes:
-        os.kill(pid, signal.SIGSTOP)
-    shell.kill()
-    shell.wait()
-    shell.stdout.close()
-    machine = Machine(tmp_path)
-    machine.node.adopt()
-    assert marked(uid) == set()
-    assert not (folder / "exit.json").exists()
-    pod = next(p for p in machine.store.find("Pod") if p["metadata"]["name"] == "alive")
-    assert pod["status"]["reason"] == "NodeLost"
-    assert "not observed" in pod["status"]["message"]
-    end = _terminated(pod)
-    assert abs(log.stat().st_mtime - _unix(end["finishedAt"])) < 2
-
-
-def _unix(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
-def test_folders_of_pods_that_are_no_more_are_swept(tmp_path: Path) -> None:
-    (tmp_path / "pods/default/old-12345678/volumes").mkdir(parents=True)
-    Machine(tmp_path).node.adopt()
-    assert not list(tmp_path.glob("pods/default/*"))
+def _has_ended(pod: Object) -> bool:
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")

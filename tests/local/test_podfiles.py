@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def test_volumes_are_made_anew(tmp_path: Path) -> None:
     assert files.scratch(pod).stat().st_mode & 0o777 == 0o700
     files.clear_scratch(pod)
     assert not files.scratch(pod).exists()
+    files.make(pod, {})
+    files.remove(pod)
+    assert not files.scratch(pod).exists()
+    assert not files.folder(pod).exists()
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
@@ -59,6 +64,25 @@ def test_a_lost_pod_lived_at_least_until_its_last_output(tmp_path: Path) -> None
     assert files.last_sign(pod) == 5000.0
     os.utime(files.log(pod), (0, 10))
     assert files.last_sign(pod) == 1000.0, "an earlier pod of the name printed that"
+
+
+def test_a_lost_pod_did_not_live_in_the_future(tmp_path: Path) -> None:
+    files, pod = PodFiles(tmp_path), _pod()
+    files.log(pod).parent.mkdir(parents=True)
+    files.log(pod).write_text("x")
+    os.utime(files.log(pod), (0, time.time() + 5000))
+    assert files.last_sign(pod) <= time.time()
+
+
+def test_a_copy_of_a_work_directory_does_not_claim_what_the_other_runs(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = PodFiles(tmp_path / "a"), PodFiles(tmp_path / "b")
+    assert one.mark(_pod()) != other.mark(_pod())
+    assert one.scratch(_pod()) != other.scratch(_pod())
+    before = one.mark(_pod())
+    (tmp_path / "a").rename(tmp_path / "c")
+    assert PodFiles(tmp_path / "c").mark(_pod()) == before, "one that was moved is the same"
 
 
 def test_only_folders_of_known_pods_stay(tmp_path: Path) -> None:

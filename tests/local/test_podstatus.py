@@ -118,7 +118,19 @@ def test_a_pod_that_never_ran_has_a_start_all_the_same() -> None:
 def test_reasons_of_ends(
     code: int, signal: int | None, oom_kills: int, said: bool, reason: str
 ) -> None:
-    assert podstatus.end_reason(code, signal, oom_kills=oom_kills, said=said) == reason
+    found = podstatus.end_reason(code, signal, out_of_memory=False, oom_kills=oom_kills, said=said)
+    assert found == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "reason"),
+    [(137, 9, "OOMKilled"), (1, None, "OOMKilled"), (0, None, "Completed")],
+)
+def test_a_pod_killed_for_its_own_limit_says_so_unless_it_was_done(
+    code: int, signal: int | None, reason: str
+) -> None:
+    found = podstatus.end_reason(code, signal, out_of_memory=True, oom_kills=0, said=True)
+    assert found == reason
 
 
 def test_the_termination_message_is_the_end_of_its_file() -> None:

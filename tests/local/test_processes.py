@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -32,7 +33,9 @@ time.sleep(100)
 """
 
 
-def _start(folder: Path, code: str, uid: str | None = None) -> tuple[Process, str]:
+def _start(
+    folder: Path, code: str, uid: str | None = None, *, memory: int | None = None
+) -> tuple[Process, str]:
     uid = uid or str(uuid.uuid4())
     process = Process(
         [sys.executable, "-c", code],
@@ -40,6 +43,7 @@ def _start(folder: Path, code: str, uid: str | None = None) -> tuple[Process, st
         folder=folder,
         log=folder / "log",
         end=folder / "exit.json",
+        memory=memory,
     )
     return process, uid
 
@@ -244,10 +248,196 @@ def test_patience_lets_a_pod_end_by_itself(tmp_path: Path) -> None:
 def test_a_process_that_does_not_end_is_named(tmp_path: Path) -> None:
     process, uid = _start(tmp_path, "import time; time.sleep(100)")
     _until(lambda: marked(uid))
-    with pytest.raises(ProcessStuck, match=f"pod uid {uid}"):
+    with pytest.raises(ProcessStuck, match=f"{MARKER}={uid}"):
         end_all(uid, patience=5, timeout=-5)
     process.kill()
     process.wait()
+
+
+def test_a_stopped_supervisor_still_ends_its_pod_when_told(tmp_path: Path) -> None:
+    process, uid = _start(tmp_path, FAMILY)
+    _until(lambda: _family_is_there(tmp_path))
+    for pid in marked(uid):
+        os.kill(pid, signal.SIGSTOP)
+    process.kill()
+    end = process.wait()
+    assert end
+    assert (end.exit_code, end.signal) == (137, 9)
+    assert marked(uid) == set()
+
+
+# Its grandchildren are known by their parent alone: they have no mark of their own.
+UNMARKED = """
+import os, subprocess, time
+if os.fork() == 0:
+    os.setsid()
+    for _ in range(8):
+        subprocess.Popen(["sleep", "{0}"], env={{}}, start_new_session=True)
+    open("ready", "w").close()
+    time.sleep(100)
+time.sleep(100)
+"""
+
+
+def test_processes_that_wiped_their_environment_are_ended_with_their_parent(
+    tmp_path: Path,
+) -> None:
+    sign = f"272{os.getpid()}.5"
+    process, uid = _start(tmp_path, UNMARKED.format(sign))
+    _until((tmp_path / "ready").exists)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() is None
+    assert len(_with_argument(sign)) == 8
+    end_all(uid)
+    _until(lambda: not _with_argument(sign))
+
+
+def test_processes_that_start_their_successors_and_end_are_caught(tmp_path: Path) -> None:
+    code = "import os\nwhile True:\n    if os.fork(): os._exit(0)"
+    process, uid = _start(tmp_path, code)
+    end = process.wait()
+    assert end
+    assert end.exit_code == 0
+    assert marked(uid) == set()
+
+
+def test_what_is_orphaned_in_a_pod_is_reaped(tmp_path: Path) -> None:
+    code = """
+import os, time
+from pathlib import Path
+for _ in range(50):
+    if os.fork() == 0:
+        if os.fork():
+            os._exit(0)
+        os.setsid()
+        os._exit(0)
+    os.wait()
+shim = os.getppid()
+def left():
+    states = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            words = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[1]) == shim and int(path.parent.name) != os.getpid():
+            states.append(words[0])
+    return states
+end = time.monotonic() + 10
+while left() and time.monotonic() < end:
+    time.sleep(0.01)
+print(left())
+"""
+    end = _start(tmp_path, code)[0].wait()
+    assert end
+    assert end.exit_code == 0
+    assert (tmp_path / "log").read_text() == "[]\n"
+
+
+MIB = 2**20
+
+FILL = """
+import mmap, os, sys, time
+
+def take(mib):
+    taken = mmap.mmap(-1, mib << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(0, mib << 20, 4096):
+        taken[page] = 1
+    return taken
+
+def share(mib):
+    shared = mmap.mmap(-1, mib << 20)
+    for page in range(0, mib << 20, 4096):
+        shared[page] = 1
+    return shared
+
+def children(number, work):
+    for child in range(number):
+        if os.fork() == 0:
+            os.setsid()
+            kept = work()
+            time.sleep(100)
+"""
+
+OVER = {
+    "alone": "a = take(200); time.sleep(100)",
+    "in children": "children(4, lambda: take(50)); time.sleep(100)",
+    "shared": "a = share(200); time.sleep(100)",
+}
+
+
+@pytest.mark.parametrize("code", OVER.values(), ids=OVER)
+def test_a_pod_over_its_memory_limit_is_killed_whole(tmp_path: Path, code: str) -> None:
+    process, uid = _start(tmp_path, FILL + code, memory=100 * MIB)
+    end = process.wait()
+    assert end
+    assert (end.exit_code, end.signal, end.out_of_memory, end.orphaned) == (137, 9, True, False)
+    assert marked(uid) == set()
+    assert "MiB, its limit is 100.0 MiB" in (tmp_path / "log").read_text()
+
+
+def test_a_pod_within_its_memory_limit_is_left_alone(tmp_path: Path) -> None:
+    process, _ = _start(tmp_path, FILL + "a = take(60); time.sleep(0.5)", memory=100 * MIB)
+    end = process.wait()
+    assert end
+    assert (end.exit_code, end.out_of_memory) == (0, False)
+
+
+def test_memory_that_processes_share_counts_once(tmp_path: Path) -> None:
+    code = """
+private, shared = take(60), share(60)
+children(4, lambda: [sum(private[page] + shared[page] for page in range(0, 60 << 20, 4096))])
+time.sleep(1)
+print("shared", flush=True)
+more = take(100)
+time.sleep(100)
+"""
+    process, _ = _start(tmp_path, FILL + code, memory=210 * MIB)
+    end = process.wait()
+    assert end
+    assert (tmp_path / "log").read_text().startswith("shared\n"), "killed for what counts once"
+    assert end.out_of_memory
+
+
+def test_pages_of_files_do_not_count(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with data.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(MIB))
+    code = """
+file = open("data", "rb")
+data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+total = sum(data[page] for page in range(0, len(data), 4096))
+rss = dict(line.split(":") for line in open("/proc/self/status") if line.startswith("Rss"))
+print(int(rss["RssFile"].split()[0]) >> 10, flush=True)
+time.sleep(0.5)
+"""
+    end = _start(tmp_path, FILL + code, memory=100 * MIB)[0].wait()
+    assert end
+    if end.out_of_memory and not (tmp_path / "log").read_text()[0].isdigit():
+        pytest.skip("the folder of this test lies in memory itself")
+    assert int((tmp_path / "log").read_text()) >= 200
+    assert (end.exit_code, end.out_of_memory) == (0, False)
+
+
+def test_an_end_is_written_when_the_disk_has_room_again(tmp_path: Path) -> None:
+    process = Process(
+        ["true"], environment={"PATH": os.environ["PATH"]}, folder=tmp_path, log=tmp_path / "log",
+        end=tmp_path / "later/exit.json",
+    )  # fmt: skip
+    threading.Timer(0.5, (tmp_path / "later").mkdir).start()
+    end = process.wait()
+    assert end
+    assert end.exit_code == 0
+
+
+def test_an_end_that_can_never_be_written_is_unknown(tmp_path: Path) -> None:
+    process = Process(
+        ["true"], environment={"PATH": os.environ["PATH"]}, folder=tmp_path, log=tmp_path / "log",
+        end=tmp_path / "never/exit.json",
+    )  # fmt: skip
+    threading.Timer(0.5, process.kill).start()
+    assert process.wait() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", json.dumps({"exitCode": "x"})])

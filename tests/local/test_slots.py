@@ -125,3 +125,51 @@ def test_never_too_much_and_never_part_of_a_gang(
     assert taken + used <= slots or (taken == 0 and len(started) == 1) or not started
     if pods and taken == 0:
         assert started, "an idle node must start something"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("gang"), st.integers(1, 4), st.integers(1, 4)),
+            st.tuples(st.sampled_from(["end", "delete", "again"]), st.integers(0, 50), st.just(0)),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 4),
+)
+def test_slots_are_never_exceeded_in_any_order_of_events(
+    events: list[tuple[str, int, int]], slots: int
+) -> None:
+    """Gangs come; pods end, are deleted, and are made again as the training operator does."""
+    pods: dict[str, Object] = {}
+    number = 0
+    for what, a, b in events:
+        names = sorted(pods)
+        if what == "gang":
+            number += 1
+            for index in range(a):
+                pod = _pod(f"g{number}-{index}", b, gang=f"g{number}", size=a, created=number)
+                pods[pod["metadata"]["name"]] = pod
+        elif names:
+            name = names[a % len(names)]
+            if what == "end":
+                pods[name]["status"]["phase"] = "Succeeded"
+            else:
+                gone = pods.pop(name)
+                if what == "again":
+                    gone["status"]["phase"] = "Pending"
+                    pods[name] = gone
+        running = [pod for pod in pods.values() if pod["status"]["phase"] == "Running"]
+        taken = sum(map(slots_of, running))
+        verdict = admit(list(pods.values()), taken=taken, slots=slots)
+        for pod in verdict.start:
+            assert pod["status"]["phase"] == "Pending"
+            pod["status"]["phase"] = "Running"
+        running += verdict.start
+        owners = {pod["metadata"]["ownerReferences"][0]["uid"] for pod in running}
+        used = sum(map(slots_of, running))
+        assert used <= slots or len(owners) == 1, "but for one gang that is larger than the node"
+        waiting = [pod for pod in pods.values() if pod["status"]["phase"] == "Pending"]
+        assert len(waiting) == len(verdict.wait), "who waits is told why"
+        assert running or not waiting or all("more pods" in reason for _, reason in verdict.wait)

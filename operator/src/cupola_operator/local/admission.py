@@ -17,17 +17,20 @@ def key(resource: Resource) -> Key:
 def problems(
     given: Sequence[Resource], there: Mapping[Key, Resource]
 ) -> list[tuple[Resource, str]]:
-    """(resource, sentence) for each reference that leads nowhere or in a circle.
+    """(resource, sentence) for each reference that leads nowhere, and for each circle of them.
 
     `there` are the resources of the work directory; `given` replace those of the same name.
     """
     known = {**there, **{key(resource): resource for resource in given}}
     found = []
+    said: set[Key] = set()
     for resource in given:
         for path, wanted in references(resource):
+            circle = _way(wanted, key(resource), known)
             if wanted not in known:
                 found.append((resource, _missing(path, wanted, known)))
-            elif _leads_to(wanted, key(resource), known):
+            elif circle and not said.intersection(circle):
+                said.update(circle)
                 sentence = f"{path}: {wanted} itself waits for {key(resource)}; name another"
                 found.append((resource, sentence))
     return found
@@ -42,15 +45,18 @@ def _missing(path: str, wanted: Key, known: Mapping[Key, Resource]) -> str:
     )
 
 
-def _leads_to(start: Key, goal: Key, known: Mapping[Key, Resource]) -> bool:
-    """Whether following references from `start` arrives at `goal`."""
-    seen: set[Key] = set()
-    level = {start}
-    while level:
-        if goal in level:
-            return True
-        seen |= level
-        level = {
-            other for one in level if one in known for _, other in references(known[one])
-        } - seen
-    return False
+def _way(start: Key, goal: Key, known: Mapping[Key, Resource]) -> list[Key]:
+    """The shortest way along references from `start` to `goal`, both included; empty if none."""
+    before: dict[Key, Key | None] = {start: None}
+    queue = [start]
+    for one in queue:  # which grows
+        if one == goal:
+            way = [one]
+            while (step := before[way[-1]]) is not None:
+                way.append(step)
+            return way
+        for _, other in references(known[one]) if one in known else ():
+            if other not in before:
+                before[other] = one
+                queue.append(other)
+    return []

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from cupola_api import quantities
 from cupola_operator.cluster import Object
 from cupola_operator.local.paths import rewrite
-from cupola_operator.local.processes import MARKER
 
 TERMINATION_LOG = "/dev/termination-log"
 """Kubernetes' default of terminationMessagePath."""
@@ -27,6 +29,8 @@ class Launch(NamedTuple):
 
     command: list[str]
     environment: dict[str, str]
+    memory: int | None
+    """Bytes that it may hold, or None for no limit."""
 
 
 def launch(
@@ -39,7 +43,7 @@ def launch(
     """
     container = only_container(pod)
     places = mounts(pod, folder)
-    environment = {**base, MARKER: pod["metadata"]["uid"]}
+    environment = dict(base)
     for variable in container.get("env", []):
         value = _value(variable, pod, address)
         environment[variable["name"]] = rewrite(_expand(value, environment), places)
@@ -49,7 +53,33 @@ def launch(
     command = [rewrite(_expand(word, environment), places) for word in words]
     if command[0] == "python":
         command[0] = python
-    return Launch(command, environment)
+    return Launch(command, environment, memory_limit(container))
+
+
+def memory_limit(container: Object) -> int | None:
+    """Bytes that a container may hold: resources.limits.memory. Raises CannotStart."""
+    text = container.get("resources", {}).get("limits", {}).get("memory")
+    try:
+        return quantities.memory(str(text)) if text is not None else None
+    except ValueError as error:
+        raise CannotStart(f"resources.limits.memory: {error}") from error
+
+
+def base_environment(environment: dict[str, str], scratch: Path) -> dict[str, str]:
+    """What an image would set, and the few variables of the user that a program cannot miss."""
+    programs = f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"
+    return {
+        "PATH": programs,
+        "HOME": environment.get("HOME", str(scratch)),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(scratch),
+        "PYTHONUNBUFFERED": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+        "TP_SOCKET_IFNAME": "lo",
+    }
 
 
 def only_container(pod: Object) -> Object:

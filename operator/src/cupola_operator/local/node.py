@@ -2,11 +2,13 @@
 
 A pod is called Running before its process exists, so that after a crash a Pending pod is one that
 never ran. What differs from a container: there is no image (the environment is that of this
-installation), no file system of its own (mount paths are rewritten, see `paths`), no memory limit.
+installation), no file system of its own (mount paths are rewritten, see `paths`), and memory is
+measured, not confined (see `shim`).
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -15,11 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cupola_operator.cluster import Conflict, NotFound, Object, key_of
+from cupola_operator.cluster import Object, key_of
 from cupola_operator.local import container, podstatus, slots
 from cupola_operator.local.network import address
+from cupola_operator.local.podends import PodEnds, set_status
 from cupola_operator.local.podfiles import PodFiles
-from cupola_operator.local.processes import End, Process, ProcessStuck, end_all
+from cupola_operator.local.processes import MARKER, End, Process, ProcessStuck, end_all
 from cupola_operator.local.store import GRACE_SECONDS, Store
 
 log = logging.getLogger(__name__)
@@ -33,7 +36,8 @@ _DRAIN_SECONDS = 10.0
 _RETRY_SECONDS = 5.0
 """Pause between two tries to record an end, on a full disk for example."""
 
-_SHUTDOWN_MESSAGE = "the pod was stopped because cupola run was stopped"
+_READABLE_SECONDS = 1.0
+"""How long a deleted pod that has ended can still be read: watchers then see how it ended."""
 
 
 class Node:
@@ -43,10 +47,13 @@ class Node:
         """`wake` is called when a pod ended: `sync` has something to do."""
         self._store = store
         self._files = PodFiles(folder)
+        self._ends = PodEnds(store, self._files)
         self._size = size
         self._wake = wake
         self._running: dict[str, tuple[Object, Process]] = {}
         self._kill_at: dict[str, float] = {}
+        self._remove_at: dict[str, float] = {}
+        self._unstartable: dict[str, tuple[Object, str]] = {}
         self._waiters: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._draining = False
@@ -55,27 +62,29 @@ class Node:
         """Settle what an earlier shell left: afterwards no process of a pod is alive.
 
         A pod that left word of its end has that end. Any other is lost with the node: its processes
-        are killed and its end is the last sign of life, its log. Raises ProcessStuck.
+        are killed and its end is the last sign of life, its log. Raises ProcessStuck, OSError.
         """
+        deadline = time.monotonic() + _ORPHAN_SECONDS
         for pod in self._store.find("Pod"):
             if pod.get("status", {}).get("phase") != "Running":
                 continue
-            end_all(pod["metadata"]["uid"], patience=_ORPHAN_SECONDS)
+            end_all(self._files.mark(pod), patience=max(0.0, deadline - time.monotonic()))
             end = End.read(self._files.end(pod))
             if end is None:
-                self._report_lost(pod, self._files.last_sign(pod), "its end was not observed")
+                self._ends.lost(pod, self._files.last_sign(pod), "its end was not observed")
             elif end.orphaned:
-                self._report_lost(pod, end.finished_at, "cupola run ended before it")
+                self._ends.lost(pod, end.finished_at, "cupola run ended before it")
             else:
-                self._report_end(pod, end)
+                self._ends.told(pod, end, shutdown=False)
         self._files.sweep(self._store.find("Pod"))
 
     def sync(self) -> float | None:
         """Start the pods whose turn it is; end and remove those that are deleted.
 
         One thread at a time calls it, after every change of a pod. Returns the seconds after which
-        it wants to be called again, or None.
+        it wants to be called again, or None. Raises OSError (a full disk, say): call it again then.
         """
+        self._report_unstartable()
         pods = self._store.find("Pod")
         gone = [pod for pod in pods if "deletionTimestamp" in pod["metadata"]]
         waits = [wait for pod in gone if (wait := self._stop(pod)) is not None]
@@ -84,7 +93,7 @@ class Node:
         verdict = slots.admit(pods, taken=taken, slots=self._size)
         now = time.time()
         for pod, reason in verdict.wait:
-            self._set(pod, podstatus.waiting(pod, reason, now))
+            set_status(self._store, pod, podstatus.waiting(pod, reason, now))
         for pod in verdict.start:
             self._start(pod)
         return min(waits, default=None)
@@ -97,18 +106,14 @@ class Node:
         with self._lock:
             self._draining = True
             running = list(self._running.values())
-        for _, process in running:
-            process.terminate()
-        start = time.monotonic()
+        kill_at = {pod["metadata"]["uid"]: self._ask(pod, process) for pod, process in running}
+        give_up_at = max(kill_at.values(), default=0.0) + _DRAIN_SECONDS
         left = list(running)
-        while left and not hurry.wait(0.05):
+        while left and not hurry.wait(0.05) and time.monotonic() < give_up_at:
             left = [one for one in left if one[0]["metadata"]["uid"] in self._running]
-            waited = time.monotonic() - start
             for pod, process in left:
-                if waited >= _grace(pod):
+                if time.monotonic() >= kill_at[pod["metadata"]["uid"]]:
                     process.kill()
-            if waited > _DRAIN_SECONDS + max((_grace(pod) for pod, _ in left), default=0):
-                break
         for _, process in left:
             process.kill()
         deadline = time.monotonic() + _DRAIN_SECONDS
@@ -121,55 +126,93 @@ class Node:
         with self._lock:
             _, process = self._running.get(uid, (None, None))
         if process is None:
-            self._files.remove(pod)
-            self._store.remove(key_of(pod), uid)
-            return None
-        now = time.monotonic()
-        if uid not in self._kill_at:
-            self._kill_at[uid] = now + _grace(pod)
+            return self._remove(pod)
+        wait = self._ask(pod, process) - time.monotonic()
+        if wait > 0:
+            return wait
+        process.kill()
+        return None
+
+    def _ask(self, pod: Object, process: Process) -> float:
+        """Ask a pod to end, once; when its grace is over, of the monotonic clock."""
+        uid = pod["metadata"]["uid"]
+        at = self._kill_at.get(uid)
+        if at is None:
+            at = self._kill_at[uid] = time.monotonic() + _grace(pod)
             process.terminate()
-        if now >= self._kill_at[uid]:
-            process.kill()
-            return None
-        return self._kill_at[uid] - now
+        return at
+
+    def _remove(self, pod: Object) -> float | None:
+        """Remove a deleted pod of which nothing runs, once its end could be read for a while.
+
+        The while begins when this node first finds it so: an earlier shell may have died in it.
+        """
+        uid = pod["metadata"]["uid"]
+        now = time.monotonic()
+        latest = self._store.get(key_of(pod)) or pod
+        if latest.get("status", {}).get("phase", "Pending") != "Pending":
+            wait = self._remove_at.setdefault(uid, now + _READABLE_SECONDS) - now
+            if wait > 0:
+                return wait
+        self._files.remove(pod)
+        self._store.remove(key_of(pod), uid)
+        self._remove_at.pop(uid, None)
+        return None
 
     def _start(self, pod: Object) -> None:
         """Make the pod's files, call it Running, start it; a pod that cannot start is Failed."""
         uid = pod["metadata"]["uid"]
-        owners = pod["metadata"].get("ownerReferences") or [{"uid": uid}]
-        ip = address(owners[0]["uid"], pod["metadata"]["name"])
-        folder = self._files.folder(pod)
-        base = base_environment(dict(os.environ), self._files.scratch(pod))
         try:
-            launch = container.launch(
-                pod, address=ip, folder=folder, base=base, python=sys.executable
-            )
-            self._files.make(pod, container.files(pod, self._config_maps(key_of(pod).namespace)))
-            started = self._set(pod, podstatus.running(pod, address=ip, started=time.time()))
-            if started is None:
-                return
+            launch = self._prepare(pod)
+        except (container.CannotStart, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise  # it waits until there is room
+            self._fail(pod, str(error))
+            return
+        running = podstatus.running(pod, address=_address(pod), started=time.time())
+        started = set_status(self._store, pod, running)
+        if started is None:
+            return
+        try:
             process = Process(
                 launch.command,
                 environment=launch.environment,
-                folder=folder,
+                folder=self._files.folder(pod),
                 log=self._files.log(pod),
                 end=self._files.end(pod),
+                memory=launch.memory,
             )
-        except (container.CannotStart, OSError, ValueError) as error:
-            self._finish(
-                pod,
-                exit_code=128,
-                signal=None,
-                reason="StartError",
-                message=str(error),
-                finished=time.time(),
-            )
+        except OSError as error:
+            self._fail(started, str(error))
             return
+        waiter = threading.Thread(target=self._wait, args=(started, process), daemon=True)
         with self._lock:
             self._running[uid] = (started, process)
-        waiter = threading.Thread(target=self._wait, args=(started, process), daemon=True)
         self._waiters = [thread for thread in self._waiters if thread.is_alive()] + [waiter]
         waiter.start()
+
+    def _prepare(self, pod: Object) -> container.Launch:
+        """Make the pod's files; what to start. Raises CannotStart, OSError, ValueError."""
+        base = container.base_environment(dict(os.environ), self._files.scratch(pod))
+        launch = container.launch(
+            pod,
+            address=_address(pod),
+            folder=self._files.folder(pod),
+            base={**base, MARKER: self._files.mark(pod)},
+            python=sys.executable,
+        )
+        self._files.make(pod, container.files(pod, self._config_maps(key_of(pod).namespace)))
+        return launch
+
+    def _fail(self, pod: Object, why: str) -> None:
+        """A pod cannot be started; one that is Running already must not stay so for ever."""
+        self._unstartable[pod["metadata"]["uid"]] = (pod, why)
+        self._report_unstartable()
+
+    def _report_unstartable(self) -> None:
+        for uid, (pod, why) in list(self._unstartable.items()):
+            self._ends.never_started(pod, why)
+            del self._unstartable[uid]
 
     def _config_maps(self, namespace: str) -> dict[str, Object]:
         return {c["metadata"]["name"]: c for c in self._store.find("ConfigMap", namespace)}
@@ -181,10 +224,10 @@ class Node:
         while True:
             try:
                 if end is None:
-                    end_all(uid)
-                    self._report_lost(pod, time.time(), "its supervisor was killed")
+                    end_all(self._files.mark(pod))
+                    self._ends.lost(pod, time.time(), "its supervisor was killed")
                 else:
-                    self._report_end(pod, end)
+                    self._ends.told(pod, end, shutdown=self._draining)
                 break
             except (OSError, ProcessStuck) as error:
                 name = pod["metadata"]["name"]
@@ -197,93 +240,11 @@ class Node:
         self._kill_at.pop(uid, None)
         self._wake()
 
-    def _report_end(self, pod: Object, end: End) -> None:
-        message = podstatus.termination_message(
-            self._files.message(pod),
-            self._files.log_tail(pod),
-            failed=end.exit_code != 0,
-            policy=pod["spec"]["containers"][0].get("terminationMessagePolicy", "File"),
-        )
-        reason = podstatus.end_reason(
-            end.exit_code, end.signal, oom_kills=end.oom_kills, said=bool(message)
-        )
-        disruption = (podstatus.SHUTDOWN, _SHUTDOWN_MESSAGE) if self._draining else None
-        self._finish(
-            pod,
-            exit_code=end.exit_code,
-            signal=end.signal,
-            reason=reason,
-            message=message,
-            finished=end.finished_at,
-            disruption=disruption,
-        )
 
-    def _report_lost(self, pod: Object, finished: float, how: str) -> None:
-        message = self._files.message(pod).decode(errors="replace")
-        disruption = (podstatus.NODE_LOST, f"the pod was lost with its node: {how}")
-        self._finish(
-            pod,
-            exit_code=137,
-            signal=9,
-            reason="ContainerStatusUnknown",
-            message=message,
-            finished=finished,
-            disruption=disruption,
-        )
-
-    def _finish(
-        self,
-        pod: Object,
-        *,
-        exit_code: int,
-        signal: int | None,
-        reason: str,
-        message: str,
-        finished: float,
-        disruption: tuple[str, str] | None = None,
-    ) -> None:
-        status = podstatus.ended(
-            pod,
-            exit_code=exit_code,
-            signal=signal,
-            reason=reason,
-            message=message,
-            finished=finished,
-            disruption=disruption,
-        )
-        self._files.clear_scratch(pod)
-        self._set(pod, status)
-
-    def _set(self, pod: Object, status: Object) -> Object | None:
-        """Write a pod's status, whatever version it has; None if that pod is gone."""
-        while True:
-            now = self._store.get(key_of(pod))
-            if now is None or now["metadata"]["uid"] != pod["metadata"]["uid"]:
-                return None
-            try:
-                version = now["metadata"]["resourceVersion"]
-                return self._store.patch_status(key_of(pod), status, version)
-            except Conflict:
-                continue
-            except NotFound:
-                return None
-
-
-def base_environment(environment: dict[str, str], scratch: Path) -> dict[str, str]:
-    """What an image would set, and the few variables of the user that a program cannot miss."""
-    programs = f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"
-    return {
-        "PATH": programs,
-        "HOME": environment.get("HOME", str(scratch)),
-        "LANG": "C.UTF-8",
-        "TMPDIR": str(scratch),
-        "PYTHONUNBUFFERED": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-        "TP_SOCKET_IFNAME": "lo",
-    }
+def _address(pod: Object) -> str:
+    metadata = pod["metadata"]
+    owners = metadata.get("ownerReferences") or [{"uid": metadata["uid"]}]
+    return address(owners[0]["uid"], metadata["name"])
 
 
 def _grace(pod: Object) -> float:

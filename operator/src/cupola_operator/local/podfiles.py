@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -19,8 +21,17 @@ class PodFiles:
     """Places below a work directory, by pod."""
 
     def __init__(self, workdir: Path) -> None:
+        self._workdir = workdir.absolute()
         self._pods = workdir.absolute() / "pods"
         self._logs = workdir.absolute() / "logs"
+
+    def mark(self, pod: Object) -> str:
+        """What every process of a pod carries: the pod's uid and the work directory's identity.
+
+        A copy of a work directory holds pods of the same uids. Raises OSError.
+        """
+        place = self._workdir.stat()
+        return f"{pod['metadata']['uid']}@{place.st_dev:x}.{place.st_ino:x}"
 
     def folder(self, pod: Object) -> Path:
         """The folder of a pod: its working directory, with its volumes and its end."""
@@ -38,7 +49,8 @@ class PodFiles:
 
     def scratch(self, pod: Object) -> Path:
         """A pod's TMPDIR. Not in its folder, as the path of a socket has 107 bytes at most."""
-        return Path(tempfile.gettempdir()) / f"cupola-{pod['metadata']['uid'][:13]}"
+        name = hashlib.sha256(self.mark(pod).encode()).hexdigest()[:13]
+        return Path(tempfile.gettempdir()) / f"cupola-{name}"
 
     def make(self, pod: Object, volumes: Mapping[str, Mapping[str, str]]) -> None:
         """Make the folder of a pod with its volumes (name -> file -> text), and its TMPDIR.
@@ -70,7 +82,7 @@ class PodFiles:
         """When a lost pod was last seen alive, Unix time: its last output, or else its start."""
         started = unix(pod["status"]["startTime"])
         try:
-            return max(started, self.log(pod).stat().st_mtime)
+            return min(time.time(), max(started, self.log(pod).stat().st_mtime))
         except OSError:
             return started
 
@@ -79,7 +91,8 @@ class PodFiles:
         shutil.rmtree(self.scratch(pod), ignore_errors=True)
 
     def remove(self, pod: Object) -> None:
-        """Remove the folder of a pod; its log stays."""
+        """Remove the folder of a pod and its TMPDIR; its log stays."""
+        self.clear_scratch(pod)
         shutil.rmtree(self.folder(pod), ignore_errors=True)
 
     def sweep(self, pods: Iterable[Object]) -> None:

@@ -77,16 +77,19 @@ def ended(
     return new
 
 
-def end_reason(exit_code: int, signal: int | None, *, oom_kills: int, said: bool) -> str:
+def end_reason(
+    exit_code: int, signal: int | None, *, out_of_memory: bool, oom_kills: int, said: bool
+) -> str:
     """The word that a kubelet has for an end: Completed, OOMKilled or Error.
 
-    Without control groups of its own, a pod counts as killed for memory if the kernel killed
-    something for memory during its life, and it was killed itself or ended without a word.
+    `out_of_memory`: killed for its own limit. Without control groups of its own, a pod also counts
+    as killed for memory if the kernel killed something for memory during its life (`oom_kills`),
+    and it was killed itself or ended without a word.
     """
     if exit_code == 0:
         return "Completed"
     killed = signal == 9 or exit_code == 137 or not said
-    return "OOMKilled" if oom_kills > 0 and killed else "Error"
+    return "OOMKilled" if out_of_memory or (oom_kills > 0 and killed) else "Error"
 
 
 def termination_message(data: bytes, log: bytes, *, failed: bool, policy: str) -> str:

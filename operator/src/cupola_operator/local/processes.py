@@ -1,12 +1,18 @@
 """Processes of pods: started under a shim, and found again by what their environment says.
 
 A shell that was killed leaves shims that end their pods; a shim that was killed too leaves
-processes that carry the uid of their pod in their environment. Both are waited for or ended before
+processes that carry the mark of their pod in their environment. Both are waited for or ended before
 a pod is called ended: two writers of one attempt must never be alive.
+
+No pid is kept from one shell to the next, so none can be mistaken for another after a restart of
+the machine, and a mark holds the identity of the work directory, so that a copy of one does not
+answer for the pods of the other. What is not found: a process that wiped its environment, whose
+parent has ended, and whose shim was killed by SIGKILL. Nothing that is left tells whose it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -22,8 +28,8 @@ from pydantic import Field, ValidationError
 from cupola_api.base import Model
 from cupola_operator.local import shim
 
-MARKER = "CUPOLA_POD_UID"
-"""Environment variable that every process of a pod inherits: the uid of the pod."""
+MARKER = "CUPOLA_POD"
+"""Environment variable that every process of a pod inherits: its mark, see `PodFiles.mark`."""
 
 
 class ProcessStuck(Exception):
@@ -37,6 +43,7 @@ class End(Model):
     signal: int | None = None
     finished_at: float
     orphaned: bool
+    out_of_memory: bool = False
     oom_kills: int
 
     @classmethod
@@ -52,10 +59,18 @@ class Process:
     """A pod's program under its shim."""
 
     def __init__(
-        self, command: list[str], *, environment: dict[str, str], folder: Path, log: Path, end: Path
+        self,
+        command: list[str],
+        *,
+        environment: dict[str, str],
+        folder: Path,
+        log: Path,
+        end: Path,
+        memory: int | None = None,
     ) -> None:
         """Start it in `folder`, its output appended to `log`; the shim writes `end`.
 
+        `memory`: bytes that all of it together may hold; what takes more is killed.
         Raises OSError if the shim cannot be started.
         """
         self._end = end
@@ -65,7 +80,15 @@ class Process:
         try:
             with log.open("ab") as output:
                 self._shim = subprocess.Popen(
-                    [sys.executable, "-I", "-S", shim.__file__, str(end), *command],
+                    [
+                        sys.executable,
+                        "-I",
+                        "-S",
+                        shim.__file__,
+                        str(end),
+                        str(memory or 0),
+                        *command,
+                    ],
                     stdin=read,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -97,6 +120,7 @@ class Process:
             if self._pipe is not None:
                 os.close(self._pipe)
                 self._pipe = None
+        self._shim.send_signal(signal.SIGCONT)  # one that was stopped could not see the pipe end
 
     def wait(self) -> End | None:
         """Wait for the end of all of it; None if the shim was killed and left no word."""
@@ -105,13 +129,13 @@ class Process:
         return End.read(self._end)
 
 
-def marked(uid: str) -> set[int]:
-    """The living processes of a pod: those that carry its uid, and what these started."""
-    mark = f"{MARKER}={uid}".encode()
+def marked(mark: str) -> set[int]:
+    """The living processes of a pod: those that carry its mark, and what these started."""
+    entry = f"{MARKER}={mark}".encode()
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
                 found.add(int(folder.name))
         except OSError:
             continue
@@ -119,38 +143,60 @@ def marked(uid: str) -> set[int]:
     return {pid for pid in found - {os.getpid()} if not _is_zombie(pid)}
 
 
-def end_all(uid: str, *, patience: float = 0.0, timeout: float = 30.0) -> None:
+def end_all(mark: str, *, patience: float = 0.0, timeout: float = 30.0) -> None:
     """Return when no process of the pod is alive: wait `patience` seconds, then SIGKILL.
 
     Raises ProcessStuck after `timeout` further seconds.
     """
     start = time.monotonic()
-    while living := marked(uid):
+    while living := marked(mark):
         waited = time.monotonic() - start
         if waited > patience + timeout:
             raise ProcessStuck(
-                f"process {min(living)} of pod uid {uid} does not end after SIGKILL; end it, or "
-                "restart the machine, then run the same command again"
+                f"process {min(living)} of a pod ({MARKER}={mark}) does not end after SIGKILL; "
+                "end it, or restart the machine, then run the same command again"
             )
         if waited >= patience:
-            for pid in living:
-                _kill(pid, uid)
+            _kill_all(mark)
         time.sleep(0.02)
 
 
-def _kill(pid: int, uid: str) -> None:
-    """SIGKILL a process through a handle, so that a pid used again meanwhile is not hit."""
+def _kill_all(mark: str) -> None:
+    """SIGKILL the processes of a pod, stopped first so that none starts another meanwhile.
+
+    One that is known by its parent alone could not be told any more once that is dead. Signals go
+    through handles, so that a pid used again meanwhile is not hit.
+    """
+    handles: dict[int, int] = {}
     try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        if pid in marked(uid):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+        while new := marked(mark) - handles.keys():
+            opened = {pid: _handle(pid) for pid in new}
+            still = marked(mark)
+            for pid, handle in opened.items():
+                if handle is None:
+                    continue
+                if pid in still:
+                    handles[pid] = handle
+                    _send(handle, signal.SIGSTOP)
+                else:
+                    os.close(handle)
+        for handle in handles.values():
+            _send(handle, signal.SIGKILL)
     finally:
-        os.close(handle)
+        for handle in handles.values():
+            os.close(handle)
+
+
+def _handle(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+
+
+def _send(handle: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(handle, number)
 
 
 def _is_zombie(pid: int) -> bool:
