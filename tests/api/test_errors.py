@@ -129,6 +129,33 @@ def test_every_error_is_said() -> None:
     assert len(said("PretrainJob", seed=-1, tokens=1, zzz=1)) == 3
 
 
+def test_case_does_not_hide_what_was_meant() -> None:
+    assert said("PretrainJob", precision="bf16") == [
+        "spec.precision: 'bf16' is not one of BF16, FP32; did you mean BF16?"
+    ]
+    assert said("PretrainJob", TOKENS="2M")[0].endswith("did you mean 'tokens'?")
+
+
+def test_what_a_person_wrote_stays_on_one_line() -> None:
+    (sentence,) = said("PretrainJob", **{"a\n\x1b[31m": 1})
+    assert sentence.startswith(
+        r"spec.a\n\x1b[31m: there is no field 'a\n\x1b[31m' in spec; it has "
+    )
+    assert said("PretrainJob", **{"": 1})[0].startswith("spec.'': there is no field '' in spec;")
+
+
+def test_a_number_beyond_64_bits_is_out_of_bounds_like_any_other() -> None:
+    assert said("PretrainJob", seed=10**30) == [
+        f"spec.seed: must be at most 2147483647, not 1{'0' * 30}"
+    ]
+    assert said("PretrainJob", model={"shape": {"layers": 1, "hidden": 10**30, "heads": 1}}) == [
+        f"spec.model.shape.hidden: must be at most 65536, not 1{'0' * 30}"
+    ]
+    metadata = {"name": "x", "generation": 10**30}
+    value = {"apiVersion": API_VERSION, "kind": "Dataset", "metadata": metadata}
+    assert parse(value | {"spec": VALID["Dataset"]}).metadata.generation == 10**30
+
+
 def test_long_values_are_cut() -> None:
     (sentence,) = said("PretrainJob", precision="x" * 1000)
     assert len(sentence) < 120

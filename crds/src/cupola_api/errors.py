@@ -37,7 +37,8 @@ def path_of(location: tuple[int | str, ...]) -> str:
     """`("spec", "sources", 0, "uri")` -> `spec.sources[0].uri`."""
     text = ""
     for step in location:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        word = f"[{step}]" if isinstance(step, int) else plain(step) or "''"
+        text += word if isinstance(step, int) or not text else f".{word}"
     return text
 
 
@@ -45,7 +46,7 @@ def _sentence(details: ErrorDetails, root: type[BaseModel]) -> str:
     location = details["loc"]
     path = path_of(location)
     if details["type"] == "value_error":  # a Rule or a validator: a whole sentence already
-        sentence = str(details.get("ctx", {}).get("error", details["msg"]))
+        sentence = str(details["ctx"]["error"])
     elif details["type"] == "missing":
         sentence = "this field is required; add it"
     elif details["type"] == "extra_forbidden":
@@ -57,12 +58,19 @@ def _sentence(details: ErrorDetails, root: type[BaseModel]) -> str:
 
 def _unknown(root: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """There is no such field; the nearest one, or all there are."""
-    name = str(location[-1])
+    name = plain(str(location[-1]))
     known = _fields(root, location[:-1])
     where = path_of(location[:-1]) or "the resource"
-    near = difflib.get_close_matches(name, known, n=1)
-    rest = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-    return f"there is no field {name!r} in {where}; {rest}"
+    near = _near(name, known)
+    rest = f"did you mean {near!r}?" if near else f"it has {', '.join(known)}"
+    return f"there is no field '{name}' in {where}; {rest}"
+
+
+def _near(word: str, known: Sequence[str]) -> str | None:
+    """The one of `known` that was probably meant, upper and lower case aside."""
+    lower = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower(), lower, n=1)
+    return lower[found[0]] if found else None
 
 
 def _mismatch(details: ErrorDetails, wanted: str | None) -> str:
@@ -72,25 +80,25 @@ def _mismatch(details: ErrorDetails, wanted: str | None) -> str:
     match details["type"]:
         case "enum" | "literal_error":
             known = re.findall(r"'([^']*)'", context["expected"])
-            near = difflib.get_close_matches(str(value), known, n=1)
-            guess = f"; did you mean {near[0]}?" if near else ""
-            return f"{_show(value)} is not one of {', '.join(known)}{guess}"
+            near = _near(plain(str(value)), known)
+            guess = f"; did you mean {near}?" if near else ""
+            return f"{shown(value)} is not one of {', '.join(known)}{guess}"
         case "string_pattern_mismatch":
             wanted = WORDS.get(context["pattern"], f"text that matches {context['pattern']}")
             noun, colon, form = wanted.partition(": ")
             noun = noun.split(" as a string")[0]
-            return f"{_show(value)} is not {noun}; write {form if colon else wanted}"
+            return f"{shown(value)} is not {noun}; write {form if colon else wanted}"
         case "string_type":
             noun, colon, form = (wanted or "a string").partition(": ")
             noun = noun.replace("as a string", "in quotes")
             noun = noun if "in quotes" in noun else f"{noun} in quotes"
             return f"{_kind(value)}; write {noun}{colon}{form}"
         case "int_type" | "int_parsing" | "int_from_float":
-            return f"{_show(value)} is not a whole number; write one, without quotes"
+            return f"{shown(value)} is not a whole number; write one, without quotes"
         case "float_type" | "float_parsing":
-            return f"{_show(value)} is not a number; write one, without quotes"
+            return f"{shown(value)} is not a number; write one, without quotes"
         case "bool_type" | "bool_parsing":
-            return f"{_show(value)} is not a boolean; write true or false, without quotes"
+            return f"{shown(value)} is not a boolean; write true or false, without quotes"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"{_kind(value)}; write fields, indented below it"
         case "list_type":
@@ -103,10 +111,10 @@ def _bound(kind: str, value: Any, context: dict[str, Any]) -> str | None:
     match kind:
         case "string_too_short":
             characters = _many(context["min_length"], "character")
-            return f"{_show(value)} is too short; write at least {characters}"
+            return f"{shown(value)} is too short; write at least {characters}"
         case "string_too_long":
             return (
-                f"{_show(value)} has {len(value)} characters; write at most {context['max_length']}"
+                f"{shown(value)} has {len(value)} characters; write at most {context['max_length']}"
             )
         case "too_short":
             items = _many(context["min_length"], "item")
@@ -117,14 +125,14 @@ def _bound(kind: str, value: Any, context: dict[str, Any]) -> str | None:
             return f"the list has {count}; write at most {context['max_length']}"
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
             (limit,) = context.values()
-            return f"must be {_BOUNDS[kind]} {limit:.12g}, not {_show(value)}"
+            return f"must be {_BOUNDS[kind]} {limit:.12g}, not {shown(value)}"
     return None
 
 
 def _rest(message: str, value: Any) -> str:
     """Pydantic's own words, for what the tables do not know."""
     if message.startswith("Input should be "):
-        return f"must be {message.removeprefix('Input should be ')}, not {_show(value)}"
+        return f"must be {message.removeprefix('Input should be ')}, not {shown(value)}"
     return message[:1].lower() + message[1:]
 
 
@@ -136,20 +144,29 @@ _BOUNDS = {
 }
 
 
-def _show(value: Any) -> str:
+def plain(text: str, longest: int = _SHOWN) -> str:
+    """A text that somebody wrote, on one line of printable characters, cut where it is long."""
+    text = text[: longest + 1]
+    return _cut(text if text.isprintable() else repr(text)[1:-1], longest)
+
+
+def shown(value: Any) -> str:
     """A value as in YAML, on one line, cut where it is long."""
     if isinstance(value, dict | list):
         return "a map" if isinstance(value, dict) else "a list"
-    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return _cut(json.dumps(value) if value is None or isinstance(value, bool) else repr(value))
+
+
+def _cut(text: str, longest: int = _SHOWN) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _kind(value: Any) -> str:
     """`7B` -> `'7B' is a string`; of a map or a list: `this is a map`."""
     names = {int: "a number", float: "a number", bool: "a boolean", str: "a string"}
     if type(value) in names:
-        return f"{_show(value)} is {names[type(value)]}"
-    return "this is empty" if value is None else f"this is {_show(value)}"
+        return f"{shown(value)} is {names[type(value)]}"
+    return "this is empty" if value is None else f"this is {shown(value)}"
 
 
 def _many(number: int, noun: str) -> str:
@@ -197,4 +214,4 @@ def _wanted(root: type[BaseModel], location: tuple[int | str, ...]) -> str | Non
 def _parts(annotation: Any) -> list[Any]:
     """What an annotation such as `list[Count] | None` is composed of."""
     inner = [part for argument in get_args(annotation) for part in _parts(argument)]
-    return [annotation, *getattr(annotation, "__metadata__", ()), *inner]
+    return [annotation, *inner]

@@ -17,9 +17,8 @@ import polars as pl
 
 from cupola_api.artifact import canonical, hash_file
 from cupola_api.dataset import PiiAction, PiiKind, QualityRules, Source
-from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import listing, pii, quality, rows
+from cupola_trainer.curate import listing, pii, quality, rows, unreadable
 from cupola_trainer.curate.fields import check_text
 from cupola_trainer.curate.identity import Identity, identify
 from cupola_trainer.curate.minhash import band_hashes, near_banding, shingle
@@ -27,7 +26,6 @@ from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.records import Record, Rejected, compose, read
 from cupola_trainer.curate.samples import Samples
 from cupola_trainer.curate.tally import Tally
-from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import path_of
 
 _BATCH = 1 << 18
@@ -188,14 +186,8 @@ def _unchanged(source: Source, file: listing.SourceFile) -> Path:
     root = path_of(source.uri)
     path = root if root.is_file() else root / file.path
     try:
-        same = path.stat().st_size == file.bytes and hash_file(path) == file.sha256
-    except OSError:
-        same = False
-    if not same:
-        raise PodFailure(
-            "SourceChanged",
-            f"source {source.name}: {file.path} is not as it was listed; leave the files as they "
-            "are while a run reads them, or start a new run with a higher spec.revision",
-            FailureClass.DATA,
-        )
-    return path
+        if path.stat().st_size == file.bytes and hash_file(path) == file.sha256:
+            return path
+    except OSError as error:
+        raise unreadable.failure(source, file.path, error) from error
+    raise unreadable.changed(source, file.path)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from cupola_api.dataset import Source
+from cupola_api.errors import plain
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
 from cupola_trainer.curate.tally import Tally
 from cupola_trainer.pod import PodFailure
+
+_SHOWN = 6
 
 
 def check_text(run: CurateRun, source: Source, tally: Tally) -> None:
@@ -37,4 +40,6 @@ def check_pairs(run: CurateRun, tally: Tally) -> None:
 
 
 def _names(tally: Tally) -> str:
-    return ", ".join(tally.fields) or "none"
+    names = [plain(name) for name in tally.fields[:_SHOWN]]
+    more = " and more" if len(tally.fields) > _SHOWN else ""
+    return (", ".join(names) or "none") + more

@@ -16,9 +16,11 @@ from pydantic import Field, ValidationError
 from cupola_api.artifact import digest_of, hash_file, write_atomic
 from cupola_api.base import Model
 from cupola_api.dataset import Format, Source
+from cupola_api.errors import plain
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.outcome import Listing as ListingOutcome
 from cupola_api.run import CurateRun, ListRun
+from cupola_trainer.curate import unreadable
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import path_of
@@ -115,31 +117,28 @@ def walk(source: Source) -> list[tuple[str, Path, int]]:
     """(relative path, path, size) of the files of a source, sorted by relative path.
 
     Hidden files are left out, and so is everything that a symbolic link reaches outside the folder.
-    Raises PodFailure if the source is missing or holds no file of its format.
+    Raises PodFailure if the source is missing or holds no file of its format, OSError if storage
+    does not answer.
     """
     root = path_of(source.uri)
+    place = plain(source.uri, unreadable.LONGEST)
     try:
         if root.is_file():
             return [(root.name, root, root.stat().st_size)]
         if not root.is_dir():
             raise PodFailure(
                 "SourceMissing",
-                f"source {source.name}: there is nothing at {source.uri}; put the data there or "
+                f"source {source.name}: there is nothing at {place}; put the data there or "
                 "correct the uri",
                 FailureClass.USER,
             )
         found = sorted(_walk(root, source.format))
     except OSError as error:
-        raise PodFailure(
-            "SourceUnreadable",
-            f"source {source.name}: {source.uri} cannot be read: {error.strerror}; let the pod "
-            "read it",
-            FailureClass.USER,
-        ) from error
+        raise unreadable.failure(source, source.uri, error) from error
     if not found:
         raise PodFailure(
             "SourceEmpty",
-            f"source {source.name}: {source.uri} holds no file of format {source.format} "
+            f"source {source.name}: {place} holds no file of format {source.format} "
             f"({', '.join('*' + s for s in suffixes(source.format))}); put some there or correct "
             "the format",
             FailureClass.DATA,
@@ -157,9 +156,9 @@ def walk(source: Source) -> list[tuple[str, Path, int]]:
 
 def suffixes(form: Format) -> tuple[str, ...]:
     """The names that files of a format end with."""
-    plain = _PLAIN[form]
-    packed = [s + c for c in (".gz", ".zst") for s in plain] if form in _COMPRESSED else []
-    return (*plain, *packed)
+    usual = _PLAIN[form]
+    packed = [s + c for c in (".gz", ".zst") for s in usual] if form in _COMPRESSED else []
+    return (*usual, *packed)
 
 
 def group(sizes: list[int]) -> list[int]:
@@ -191,7 +190,8 @@ def _walk(root: Path, form: Format) -> Iterator[tuple[str, Path, int]]:
             path = Path(folder) / name
             if name.startswith(".") or not name.lower().endswith(suffixes(form)):
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(inside):
+            # realpath, unlike resolve, does not mind links in a circle; they are no files
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(inside):
                 continue
             if path.is_file():
                 yield path.relative_to(root).as_posix(), path, path.stat().st_size
@@ -202,12 +202,7 @@ def _hash(found: tuple[Source, str, Path, int]) -> str:
     try:
         return hash_file(path)
     except OSError as error:
-        raise PodFailure(
-            "SourceUnreadable",
-            f"source {source.name}: {relative} cannot be read: {error.strerror}; let the pod read "
-            "it",
-            FailureClass.USER,
-        ) from error
+        raise unreadable.failure(source, relative, error) from error
 
 
 def _is_text(name: str) -> bool:

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupola_api.dataset import Format, Source, Task
+from cupola_api.errors import plain
 from cupola_api.outcome import FailureClass
+from cupola_trainer.curate.unreadable import LONGEST
+from cupola_trainer.failures import storage_error
 from cupola_trainer.pod import PodFailure
 
 if TYPE_CHECKING:
@@ -58,7 +61,10 @@ class Rejected:
 
 
 def read(path: Path, source: Source, task: Task | None) -> Iterator[Record | Rejected]:
-    """The records of one file, in order. Raises PodFailure if the file is damaged."""
+    """The records of one file, in order.
+
+    Raises PodFailure if the file is damaged, OSError if storage does not answer.
+    """
     readers = {
         Format.JSONL: _jsonl,
         Format.PARQUET: _parquet,
@@ -68,6 +74,8 @@ def read(path: Path, source: Source, task: Task | None) -> Iterator[Record | Rej
     try:
         yield from readers[source.format](path, source, task)
     except (OSError, EOFError, zlib.error) as error:
+        if storage_error(error):
+            raise
         raise _damaged(path, source, str(error)) from error
 
 
@@ -79,8 +87,8 @@ def compose(prompt: str, answer: str) -> str:
 def _damaged(path: Path, source: Source, why: str) -> PodFailure:
     return PodFailure(
         "SourceUnreadable",
-        f"source {source.name}: {path.name} cannot be read as {source.format}: {why[:160]}; "
-        "repair or remove the file",
+        f"source {source.name}: {plain(path.name, LONGEST)} cannot be read as {source.format}: "
+        f"{plain(why, 160)}; repair or remove the file",
         FailureClass.DATA,
     )
 
