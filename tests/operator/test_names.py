@@ -5,6 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cupola_api.common import Attempt
 from cupola_operator import names
 
 KINDS = st.sampled_from(["Dataset", "PretrainJob", "FineTune", "Evaluation"])
@@ -54,3 +55,18 @@ def test_different_attempts_have_different_names(one: tuple, other: tuple) -> No
     # `a` at stage None with a name ending in `-clean` is no name that Cupola makes of a Dataset.
     if one[2] and other[2]:
         assert same == (one == other)
+
+
+def test_the_job_of_the_next_attempt_is_foretold() -> None:
+    once = [Attempt(number=1, name="x", outcome="Lost")]
+    assert names.next_jobs("PretrainJob", "b", 2, []) == ["b-ptj-r2-a1"]
+    assert names.next_jobs("FineTune", "b", 2, once) == ["b-ft-r2-a2"]
+    assert names.next_jobs("Evaluation", "b", 1, once) == ["b-ev-r1-a2"]
+    cleaned = [Attempt(number=3, name="x", stage="clean")]
+    assert names.next_jobs("Dataset", "d", 1, cleaned) == [
+        "d-dset-r1-list-a1",
+        "d-dset-r1-clean-a4",
+        "d-dset-r1-dedup-a1",
+        "d-dset-r1-tokenise-a1",
+        "d-dset-r1-publish-a1",
+    ]

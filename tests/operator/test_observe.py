@@ -56,6 +56,18 @@ def test_pods_of_an_earlier_resource_are_seen_as_they_hold_devices(kit: Any, clu
     assert [pod.name for pod in kit.world(cluster, BASE).pods] == ["ghost"]
 
 
+def test_a_child_that_was_made_and_is_neither_listed_nor_recorded_is_read_live(
+    kit: Any, cluster: Any
+) -> None:
+    unlisted = child("PyTorchJob", "base-ptj-r1-a1", uid(cluster))
+    unlisted["metadata"]["labels"] = {}
+    cluster.create(unlisted)
+    assert kit.world(cluster, BASE).jobs == ()
+    for phase, seen in (("Pending", 1), ("Failed", 1), ("Succeeded", 0)):
+        cluster.objects[BASE]["status"] = {"run": {"revision": 1}, "phase": phase}
+        assert len(kit.world(cluster, BASE).jobs) == seen
+
+
 def test_a_child_that_a_list_does_not_show_yet_is_read_live(kit: Any, cluster: Any) -> None:
     attempt = {"number": 1, "name": "base-ptj-r1-a1"}
     cluster.objects[BASE]["status"] = {"attempts": [attempt]}

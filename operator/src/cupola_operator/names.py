@@ -8,8 +8,13 @@ apart by a hash.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
+from cupola_api.common import Attempt
 from cupola_api.kinds import KINDS
+
+STAGES = ("list", "clean", "dedup", "tokenise", "publish")
+"""The stages of a Dataset, in order."""
 
 _PYTORCHJOB = 52
 """Its pods are `<name>-master-0` and `<name>-worker-4095`, DNS labels of 63 characters at most."""
@@ -39,6 +44,19 @@ def job(kind: str, name: str, revision: int, stage: str | None, attempt: int) ->
     """The Job of an attempt: `<name>-dset-r1-clean-a1`, `<name>-ev-r1-a1`."""
     middle = f"-{stage}" if stage else ""
     return _fit(name, f"-{KINDS[kind].short}-r{revision}{middle}-a{attempt}", _JOB)
+
+
+def next_jobs(kind: str, name: str, revision: int, attempts: Sequence[Attempt]) -> list[str]:
+    """What the Job of the attempt after `attempts` may be called; of a Dataset one of any stage."""
+
+    def following(stage: str | None) -> int:
+        return max((one.number for one in attempts if one.stage == stage), default=0) + 1
+
+    if kind == "Dataset":
+        return [job(kind, name, revision, stage, following(stage)) for stage in STAGES]
+    if kind == "Evaluation":
+        return [job(kind, name, revision, None, following(None))]
+    return [training_job(kind, name, revision, following(None))]
 
 
 def attempt_id(number: int, uid: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from cupola_api.common import Resource
+from cupola_api.common import Phase, Resource, Status
 from cupola_api.finetune import FineTune
-from cupola_operator import labels, resources
+from cupola_operator import labels, names, resources
 from cupola_operator.children import Job, Pod, Resolved, owner_of
 from cupola_operator.cluster import Cluster, Key, Object
 from cupola_operator.resources import Reference
@@ -45,13 +45,11 @@ def observe(
         for child in cluster.find(kind, key.namespace, ours)
         if _is_ours(child, metadata["uid"])
     ]
-    names = {child["metadata"]["name"] for child in owned}
-    newest = {attempt.stage: attempt for attempt in status.attempts}
-    for attempt in newest.values():
-        # A list may lag behind; that the child of an attempt is gone is only true if read live.
-        if attempt.name not in names:
-            found = (cluster.get(Key(kind, key.namespace, attempt.name)) for kind in JOB_KINDS)
-            owned += [child for child in found if child and _is_ours(child, metadata["uid"])]
+    listed = {child["metadata"]["name"] for child in owned}
+    # A list may lag behind; what is there, and what is not, is only certain if it is read live.
+    for name in _expected(key, status) - listed:
+        found = (cluster.get(Key(kind, key.namespace, name)) for kind in JOB_KINDS)
+        owned += [child for child in found if child and _is_ours(child, metadata["uid"])]
     pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))
     revision = int(resource.spec.revision) if resource else 0
     speaker = _speaker(pods, key.kind, revision)
@@ -78,6 +76,16 @@ def observe(
         metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
         every=every,
     )
+
+
+def _expected(key: Key, status: Status) -> set[str]:
+    """Names of the Jobs of the newest attempts, and of one that was made and is not recorded yet."""
+    newest = {attempt.stage: attempt.name for attempt in status.attempts}
+    expected = set(newest.values())
+    between = not status.attempts or status.attempts[-1].outcome is not None
+    if between and status.run and status.phase is not Phase.SUCCEEDED:
+        expected |= set(names.next_jobs(*key[::2], status.run.revision, status.attempts))
+    return expected
 
 
 def _is_ours(child: Object, uid: str) -> bool:

@@ -111,9 +111,14 @@ class Queue:
                 failures = self._errors.get(key, 0)
                 self._errors[key] = failures + 1
                 after = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures, 16))
-                log.warning(
-                    "%s: %s: %s; next try in %.0f s", key, type(error).__name__, error, after
-                )
+                log.warning("%s: %s; next try in %.0f s", key, _sentence(error), after)
                 log.debug("%s", key, exc_info=True)
             finally:
                 self._give_back(key, after)
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, for a person."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the cluster'} cannot be used: {error.strerror}"
+    return f"{type(error).__name__}: {error}"

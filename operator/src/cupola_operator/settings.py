@@ -9,20 +9,14 @@ from __future__ import annotations
 import posixpath
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote, unquote
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from cupola_api import errors
 from cupola_api.base import Model, Rule
 from cupola_api.quantities import Memory, Money
 from cupola_api.training import PoolName
-
-
-class SettingsInvalid(Exception):
-    """The settings cannot be used; the message names file, field and remedy."""
 
 
 class Device(StrEnum):
@@ -93,22 +87,7 @@ class Settings(Model):
         `store:///x` lies in the store; `..` does not lead out of it, as in the root of a disk.
         """
         if uri.startswith("store:///"):
-            inside = posixpath.normpath("/" + uri.removeprefix("store:///").lstrip("/"))
+            inside = "/" + unquote(uri.removeprefix("store:///")).lstrip("/")
+            inside = quote(posixpath.normpath(inside))
             return self.store.rstrip("/") + inside.rstrip("/")
         return uri
-
-
-def load(path: Path, *, store: str | None = None) -> Settings:
-    """Read a settings file; `store`, if given, replaces its store. Raises SettingsInvalid."""
-    try:
-        value = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise SettingsInvalid(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise SettingsInvalid(f"{path} is not YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise SettingsInvalid(f"{path}: settings are a map; write store, pools and dataPool")
-    try:
-        return Settings.model_validate({**value, **({"store": store} if store else {})})
-    except ValidationError as error:
-        raise SettingsInvalid(f"{path}: {errors.sentences(error, Settings)[0]}") from error

@@ -137,6 +137,18 @@ def test_an_end_that_is_observed_replaces_what_was_thought(placement: Placement)
     assert (ended.gpu_seconds, ended.estimated) == ("110", False)
 
 
+def test_an_older_view_of_a_pod_takes_nothing_back(placement: Placement) -> None:
+    ended = attempt(pods=[seen("u", 0, 100, "Failed")], outcome="Lost")
+    for view in (pod(None, uid="u"), pod(0, uid="u")):
+        charged = ledger.charge(ended, [view], now=at(150), placement=placement)
+        assert charged.pods == ended.pods
+    running = attempt(pods=[seen("u", 0, 100)])
+    charged = ledger.charge(running, [pod(0, uid="u")], now=at(90), placement=placement)
+    assert charged.gpu_seconds == "200"
+    charged = ledger.charge(running, [pod(0, uid="u")], now=at(120), placement=placement)
+    assert charged.gpu_seconds == "240"
+
+
 def test_a_gang_is_known_when_all_of_it_was_seen(placement: Placement) -> None:
     def uids(pods: list[Pod]) -> list[str]:
         charged = ledger.charge(attempt(), pods, now=at(9), placement=placement, gang=Gang(2, 2))

@@ -157,9 +157,9 @@ def test_what_is_finished_has_no_end_to_wait_for(kit: Any, placement: Placement)
 
 
 @pytest.mark.parametrize("phase", [Phase.RECOVERING, Phase.SUSPENDED, Phase.FAILED])
-@pytest.mark.parametrize(("kept", "step", "share"), [(40, 40, 0.4), (None, 0, 0)])
+@pytest.mark.parametrize(("kept", "share"), [(40, 0.4), (None, 0)])
 def test_between_attempts_what_is_saved_is_what_is_done(
-    kit: Any, placement: Placement, phase: Phase, kept: int | None, step: int, share: float
+    kit: Any, placement: Placement, phase: Phase, kept: int | None, share: float
 ) -> None:
     running = Progress(
         fraction=0.9,
@@ -176,7 +176,7 @@ def test_between_attempts_what_is_saved_is_what_is_done(
     shown = told(seen, placement, Verdict(phase, "Because", "")).progress
     assert shown == Progress(
         fraction=share,
-        step=step,
+        step=kept or 0,
         steps=100,
         checkpoint_step=kept,
         checkpoint_time="2026-01-01T00:00:00Z",

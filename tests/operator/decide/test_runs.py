@@ -10,6 +10,7 @@ import pytest
 from cupola_api.artifact import digest_of
 from cupola_api.common import Artifact, Attempt
 from cupola_api.outcome import Listing, Outcome, OutcomeKind
+from cupola_operator import names
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import dataset, decide, evaluation, training
@@ -156,3 +157,7 @@ def test_the_stages_before_one_that_misses_their_output_run_once_more(kit: Any) 
 
 def attempt(number: int, stage: str, outcome: str, **more: Any) -> Attempt:
     return Attempt(number=number, name=f"{stage}{number}", stage=stage, outcome=outcome, **more)
+
+
+def test_stages_have_one_order() -> None:
+    assert tuple(dataset.STAGES) == names.STAGES

@@ -199,7 +199,7 @@ def test_a_run_resolved_before_pools_had_memory_is_read_back(kit: Any, kind: str
     value = MAKERS[kind](kit)[2]
     notes = value["metadata"]["annotations"]
     placement = json.loads(notes[PLACEMENT])
-    del placement["pool"]["memoryPerGpu"]
+    placement["pool"].pop("memoryPerGpu", None)
     notes[PLACEMENT] = json.dumps(placement)
     assert read_back(value).placement.pool.memory_per_gpu is None
 

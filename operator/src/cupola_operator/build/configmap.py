@@ -20,7 +20,10 @@ def config_map(world: World, name: str, run: contract.Run, pool: Pool, image: st
         "kind": "ConfigMap",
         "metadata": metadata
         | {
-            "annotations": {DIGEST: run.digest, PLACEMENT: placement.model_dump_json(by_alias=True)}
+            "annotations": {
+                DIGEST: run.digest,
+                PLACEMENT: placement.model_dump_json(by_alias=True, exclude_none=True),
+            }
         },
         "immutable": True,
         "data": {RUN_FILE: contract.dump(run)},

@@ -17,7 +17,6 @@ from cupola_operator.children import Resolved
 from cupola_operator.cli import workdir as work
 from cupola_operator.cluster import Object, key_of
 
-STAGES = ("list", "clean", "dedup", "tokenise", "publish")
 """Stages of a Dataset, in their order."""
 
 _POLL_SECONDS = 1.0
@@ -96,7 +95,8 @@ def of_resource(kind: str, name: str, paths: Sequence[Path]) -> list[PodLog]:
 
 
 def _order(log: PodLog) -> tuple[int, int, int, int]:
-    stage = STAGES.index(log.stage) if log.stage in STAGES else len(STAGES)
+    stages = names.STAGES
+    stage = stages.index(log.stage) if log.stage in stages else len(stages)
     return log.revision, stage, log.attempt, log.member
 
 

@@ -156,8 +156,17 @@ def _times(attempt: Attempt, pods: Sequence[Pod], now: datetime, *, whole: bool)
     times = {time.uid: time for time in attempt.pods}
     for pod in pods:
         if pod.uid in times or ((pod.started or whole) and len(times) < MAX_PODS):
-            times[pod.uid] = _time(pod, now)
+            times[pod.uid] = _later(times.get(pod.uid), _time(pod, now))
     return list(times.values())
+
+
+def _later(known: PodTime | None, seen: PodTime) -> PodTime:
+    """Of two views of a pod the later one: a list may lag behind what was seen before."""
+    if known is None or seen.outcome:
+        return seen
+    if known.outcome or not seen.started_at:
+        return known
+    return seen if not known.until or (seen.until or "") >= known.until else known
 
 
 def _time(pod: Pod, now: datetime) -> PodTime:

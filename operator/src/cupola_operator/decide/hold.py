@@ -26,6 +26,9 @@ STOPPED = {
 
 _HOUR = 3600
 
+_NOTICE = 10
+"""Seconds that may pass between the last look and SIGTERM in the pods."""
+
 
 @dataclass(frozen=True)
 class Hold:
@@ -60,8 +63,8 @@ def of(world: World, placement: Placement, gpus: int) -> Hold | None:
 
     - spec.suspend: Suspended, until it is false.
     - spec.deadline, counted from status.run.startedAt: Failed, DeadlineExceeded.
-    - spec.budget: what has been spent, with the price of the time that saving may take (the grace
-      of a pod), must not reach maxCost. Suspended until maxCost is raised, or Failed, as
+    - spec.budget: what has been spent, with the price of the time that stopping may take (the grace
+      of a pod, and some seconds until it begins), must not reach maxCost. Suspended until maxCost is raised, or Failed, as
       onExceeded says; reason BudgetExceeded.
     """
     spec = _control(world)
@@ -130,13 +133,16 @@ def _deadline(world: World) -> datetime | None:
     """When the run must be over."""
     length = _control(world).deadline
     started = time_of(world.status.run.started_at) if world.status.run else None
-    return started + timedelta(seconds=seconds(length)) if length and started else None
+    try:
+        return started + timedelta(seconds=seconds(length)) if length and started else None
+    except OverflowError:  # beyond the calendar
+        return None
 
 
 def _left(world: World, budget: Budget, placement: Placement, gpus: int) -> Decimal:
     """Money that may still be spent before it is time to save and stop."""
     spent = _accrued(world.status.attempts)
-    return Decimal(budget.max_cost) - spent - GRACE_SECONDS * _rate(placement, gpus)
+    return Decimal(budget.max_cost) - spent - (GRACE_SECONDS + _NOTICE) * _rate(placement, gpus)
 
 
 def _accrued(attempts: list[Attempt]) -> Decimal:

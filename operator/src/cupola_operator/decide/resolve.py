@@ -11,7 +11,7 @@ from cupola_operator.build import run as build
 from cupola_operator.build.configmap import config_map
 from cupola_operator.children import Resolved, text_of
 from cupola_operator.decide import pools
-from cupola_operator.decide.verdict import SOON, Create, Verdict, stalled
+from cupola_operator.decide.verdict import SOON, Create, Delete, Verdict, stalled
 from cupola_operator.plan import Refused
 from cupola_operator.world import World
 
@@ -113,11 +113,13 @@ def _resolve(
         return stalled(refused.reason, refused.message)
     before = world.status.run.digest if world.status.run else None
     if stage is None and before not in (None, run.digest):
-        return stalled(
+        verdict = stalled(
             "RunChanged",
             f"ConfigMap {name} is gone, and what revision {world.revision} was resolved from has "
             "changed since; raise spec.revision to start a new run",
         )
+        left = [job for job in world.jobs if not (job.deleting or job.complete or job.failed)]
+        return replace(verdict, actions=tuple(Delete(job.key, job.uid) for job in left))
     return Verdict(
         Phase.PENDING,
         "Resolving",
