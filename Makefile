@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 SOURCES := crds/src operator/src trainer/src
 DEMO := .cupola/demo
+DECIDING := cupola_api cupola_operator/build cupola_operator/cost cupola_operator/decide
 
 .PHONY: help
 help: ## list the targets
@@ -26,6 +27,10 @@ demo: setup ## four resources, from raw text to a measured model, on this machin
 .PHONY: test
 test: lint types contracts crds-check ## everything that CI checks
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+.PHONY: soak
+soak: setup ## real trainings, killed at random times (15 minutes)
+	@$(BIN)/pytest -n 0 -m soak -s tests/main_job
 
 .PHONY: lint
 lint: setup ## style and common mistakes
@@ -49,6 +54,17 @@ crds: setup ## generate the CRDs and the API reference from the types
 crds-check: setup ## fail if the CRDs or the reference differ from the types
 	@$(BIN)/python -m cupola_api.crd crds --check
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
+
+.PHONY: coverage
+coverage: setup ## branch coverage of what decides, builds and charges: at least 95 % each
+	@$(BIN)/pytest -q -n auto --cov --cov-report= --cov-fail-under=0 tests/api tests/operator
+	@for package in $(DECIDING); do \
+		echo; echo "$$package"; $(BIN)/coverage report --include="*/$$package/*"; \
+	done
+
+.PHONY: mutants
+mutants: setup ## changes to that code which no test notices; at most 10 % in each package
+	@nice -n 19 $(BIN)/python scripts/mutants.py
 
 .PHONY: format
 format: setup ## rewrite the code in the project's style

@@ -16,6 +16,8 @@ import yaml
 
 from cupola_api.quantities import people
 
+from .training import Training
+
 ROOT = Path(__file__).parents[2]
 CUPOLA = Path(sys.executable).with_name("cupola")
 QUICKSTART = ROOT / "manifests/examples/quickstart"
@@ -144,3 +146,33 @@ def undisturbed(make_job: Callable[..., Job]) -> Job:
     code, output = job.run()
     assert code == 0, output
     return job
+
+
+@pytest.fixture(scope="session")
+def training(make_job: Callable[..., Any]) -> Callable[[str], Training]:
+    """Makes PretrainJobs on one Dataset, which is there."""
+    job = make_job(2)
+    pretrain = job.files / "1.yaml"
+    value = yaml.safe_load(pretrain.read_text())
+    pretrain.unlink()
+    code, output = job.run()
+    assert code == 0, output
+
+    def make(name: str) -> Training:
+        made = Training(job, name)
+        made.file.write_text(yaml.safe_dump({**value, "metadata": {"name": name}}))
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reference(training: Callable[[str], Training]) -> bytes:
+    """The model of a run that nothing disturbed."""
+    quiet = training("quiet")
+    code, output = quiet.run()
+    assert code == 0, output
+    status = quiet.status()
+    assert [a["outcome"] for a in status["attempts"]] == ["Succeeded"]
+    assert status["cost"]["wasted"] == "0"
+    return quiet.model()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -110,43 +107,6 @@ def test_a_prompt_is_answered_and_a_report_is_written(undisturbed: Any, tmp_path
     for kind, name in CHAIN:
         digest = undisturbed.get(kind, name)["status"]["artifact"]["digest"]
         assert digest.removeprefix("sha256:")[:12] in text
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
-def test_killed_in_the_middle_of_pretraining_it_ends_with_the_same_bytes(
-    undisturbed: Any, make_job: Callable[..., Any]
-) -> None:
-    job = make_job(2)
-    first = job.start()
-    steps = "store/default/pretrainjob/python-base/*/*/checkpoints/step-*/manifest.json"
-    _wait_for(lambda: any(job.workdir.glob(steps)) or first.poll() is not None, 200)
-    first.send_signal(signal.SIGKILL)
-    output, _ = first.communicate(timeout=10)
-    assert first.returncode == -signal.SIGKILL, output
-    _wait_for(lambda: not job.processes(), 10)
-    assert not list(job.workdir.glob("store/default/pretrainjob/*/*/*/artifact/manifest.json"))
-
-    code, output = job.run()
-    assert code == 0, output
-    assert not job.processes()
-    status = job.get("PretrainJob", "python-base")["status"]
-    assert [a["outcome"] for a in status["attempts"]] == ["Lost", "Succeeded"]
-    assert Decimal(status["cost"]["wasted"]) > 0
-    history = [
-        json.loads(line)["step"]
-        for path in job.artifact("PretrainJob", "python-base").parent.glob("history.jsonl")
-        for line in path.read_text().splitlines()
-    ]
-    assert min(history) > 1, "the second attempt began anew instead of going on"
-    ours = job.artifact("PretrainJob", "python-base") / "model.safetensors"
-    reference = undisturbed.artifact("PretrainJob", "python-base") / "model.safetensors"
-    assert ours.read_bytes() == reference.read_bytes()
 
 
 def test_the_dataset_is_the_same_for_any_number_of_slots(
