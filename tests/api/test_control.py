@@ -72,3 +72,9 @@ def test_the_user_is_never_tried_again() -> None:
         FailureClass.INFRASTRUCTURE: 11,
         FailureClass.UNKNOWN: 13,
     }
+
+
+@pytest.mark.parametrize("change", [{"tokens": "0"}, {"batch": "0.0K"}, {"model": {"size": "0M"}}])
+def test_nothing_to_train_on_or_with_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="must be more than 0"):
+        resource("PretrainJob", **change)

@@ -299,7 +299,7 @@ def test_rules_stand_at_their_objects(kind: str) -> None:
 
 def test_rules_of_a_nested_type_are_kept() -> None:
     model = schema_of("PretrainJob")["properties"]["spec"]["properties"]["model"]
-    (rule,) = model["x-kubernetes-validations"]
+    rule, _ = model["x-kubernetes-validations"]
     assert rule["rule"] == "has(self.size) != has(self.shape)"
     assert len(model["properties"]["shape"]["x-kubernetes-validations"]) == 3
 

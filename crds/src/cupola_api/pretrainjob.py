@@ -85,6 +85,10 @@ class ModelSpec(Model):
             "say how large the model is once: write either size: 7B or shape: {layers, hidden, "
             "heads}",
         ),
+        Rule(
+            "!has(self.size) || self.size.matches('[1-9]')",
+            'model.size must be more than 0, such as "125M"',
+        ),
     )
 
     architecture: Architecture = Field(Architecture.DECODER, description="The family of model.")
@@ -106,6 +110,11 @@ class PretrainJobSpec(Control):
         Rule(
             "!(has(self.tokens) && has(self.tokensPerParameter))",
             "say how long to train once: write either tokens or tokensPerParameter",
+        ),
+        Rule(
+            "(!has(self.tokens) || self.tokens.matches('[1-9]')) && "
+            "(!has(self.batch) || self.batch.matches('[1-9]'))",
+            'tokens and batch must be more than 0, such as "2B" and "512K"',
         ),
         Rule(
             "self.datasets.all(d, self.datasets.exists_one(e, e.name == d.name))",

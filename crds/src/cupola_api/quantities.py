@@ -57,7 +57,7 @@ def seconds(text: str) -> int:
 
 def memory(text: str) -> int:
     """The bytes of a Memory, or of many `times` one. Raises ValueError if the text is none."""
-    if not re.fullmatch(r"[1-9][0-9]*(Ki|Mi|Gi|Ti)", text, re.ASCII):
+    if not re.fullmatch(r"[1-9][0-9]*(Ki|Mi|Gi|Ti)", text):
         raise ValueError(f"{text!r} is not {UNITS[_MEMORY]}")
     return int(text[:-2]) * _BYTES[text[-2:]]
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cupola_api import pretrainjob
 from cupola_api.run import Shape
-from cupola_operator.plan import shape
+from cupola_operator.plan import Refused, shape
 
 
 def llama(*sizes: int, tied: bool) -> Shape:
@@ -37,6 +37,13 @@ def test_parameters_are_those_of_published_models(form: Shape, published: int) -
     assert shape.parameters(form) == published
 
 
+@pytest.mark.parametrize("size", [1, 20_000, 999_999_999_999_999_000_000])
+def test_a_size_that_no_sensible_shape_has_is_refused(size: int) -> None:
+    with pytest.raises(Refused, match=r"spec.model.size.*write size: ") as caught:
+        shape.of_size(size, vocabulary=4096, context=2048)
+    assert caught.value.reason == "SizeOutOfReach"
+
+
 @pytest.mark.parametrize(
     ("size", "vocabulary", "tolerance"),
     [
@@ -65,7 +72,11 @@ def test_the_shape_has_about_as_many_parameters_as_asked_for(
     context=st.integers(16, 1_048_576),
 )
 def test_every_shape_is_one_that_the_api_accepts(size: int, vocabulary: int, context: int) -> None:
-    form = shape.of_size(size, vocabulary=vocabulary, context=context)
+    try:
+        form = shape.of_size(size, vocabulary=vocabulary, context=context)
+    except Refused:
+        return
+    assert size / 2 <= shape.parameters(form) <= 2 * size
     pretrainjob.Shape(
         layers=form.layers,
         hidden=form.hidden,

@@ -13,7 +13,9 @@ import math
 from collections.abc import Iterator
 
 from cupola_api import pretrainjob
+from cupola_api.quantities import people
 from cupola_api.run import Shape
+from cupola_operator.plan import Refused
 
 TIED_BELOW = 1_000_000_000
 """Below this many parameters input and output embeddings are one matrix."""
@@ -38,11 +40,20 @@ def flops_per_token(shape: Shape) -> int:
 
 
 def of_size(size: int, *, vocabulary: int, context: int) -> Shape:
-    """The sensible shape whose number of parameters is nearest to `size`."""
-    return min(
+    """The sensible shape whose number of parameters is nearest to `size`. Refuses one twice off."""
+    nearest = min(
         _candidates(size, vocabulary, context),
         key=lambda shape: (_distance(shape, size), shape.hidden),
     )
+    count = parameters(nearest)
+    if not size / 2 <= count <= size * 2:
+        raise Refused(
+            "SizeOutOfReach",
+            f"spec.model.size: with a vocabulary of {vocabulary} the nearest model to "
+            f"{people(size)} that makes sense has {people(count)} parameters; write size: "
+            f"{people(count)}, or the sizes you want as shape",
+        )
+    return nearest
 
 
 def completed(shape: pretrainjob.Shape, *, vocabulary: int, context: int) -> Shape:
