@@ -121,8 +121,11 @@ def test_a_pod_that_vanished_is_charged_until_it_was_last_seen(placement: Placem
 def test_nobody_guesses_at_pods_that_were_never_seen_running(placement: Placement) -> None:
     before = attempt(pods=[seen("u", None, 0)], outcome="Lost")
     charged = ledger.charge(before, [], now=at(900), placement=placement, gang=Gang(1, 2))
-    assert (charged.gpu_seconds, charged.started_at, charged.estimated) == ("0", None, False)
+    assert (charged.gpu_seconds, charged.started_at, charged.estimated) == ("0", None, True)
     assert charged.ended_at == text_of(at(900))
+    waits = [pod(None, uid="u")]
+    charged = ledger.charge(before, waits, now=at(900), placement=placement, gang=Gang(1, 2))
+    assert charged.estimated is False
 
 
 def test_an_end_that_is_observed_replaces_what_was_thought(placement: Placement) -> None:

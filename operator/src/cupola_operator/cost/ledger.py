@@ -83,9 +83,11 @@ def charge(
         wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
     begin = min((i.start for i in intervals), default=None)
     last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
-    unseen = any(time.started_at and (time.estimated or not time.outcome) for time in times) or (
-        gang is not None and len(times) < min(gang.pods, MAX_PODS)
-    )
+    here = {pod.uid for pod in pods}
+    unseen = gang is not None and len(times) < min(gang.pods, MAX_PODS)
+    for time in times:
+        waits = time.started_at is None and time.uid in here
+        unseen = unseen or time.estimated or (not time.outcome and not waits)
     return attempt.model_copy(
         update={
             "pods": times,
