@@ -1,7 +1,7 @@
 """The base of every type in the API: camelCase, closed, immutable, with rules in CEL.
 
 A rule that spans fields is written once, as CEL (the language of `x-kubernetes-validations`). The
-generated CRD carries it to the API server; `Model` evaluates the same text with cel-python, so that
+generated CRD carries it to the API server; `Ruled` evaluates the same text with cel-python, so that
 a laptop refuses exactly what a cluster refuses, in the same words.
 """
 
@@ -57,26 +57,34 @@ def _number(text: str) -> int | float:
 
 
 class Model(BaseModel):
-    """A closed, immutable object of the API; `rules` are checked after its fields."""
+    """A closed, immutable object of the API."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
-
-    @model_validator(mode="after")
-    def _check_rules(self) -> Model:
-        if self.rules:
-            value = self.to_json()
-            for rule in self.rules:
-                if not holds(rule, self=value):
-                    raise ValueError(rule.message)
-        return self
+    """Of a `Ruled` object."""
 
     def to_json(self) -> dict[str, Any]:
         """The object as JSON values, by its API names, without what is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class Ruled(Model):
+    """An object whose `rules` are checked after its fields.
+
+    A class of its own: status, which has no rules, is read at every look, and a validator in Python
+    would double what that costs.
+    """
+
+    @model_validator(mode="after")
+    def _check_rules(self) -> Ruled:
+        value = self.to_json()
+        for rule in self.rules:
+            if not holds(rule, self=value):
+                raise ValueError(rule.message)
+        return self
 
 
 def models_in(annotation: Any) -> list[type[Model]]:

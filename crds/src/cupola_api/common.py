@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 
 Name = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=36)
@@ -59,7 +59,7 @@ class Metadata(Model):
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
-class ModelReference(Model):
+class ModelReference(Ruled):
     """A model made by another resource of the same namespace; exactly one field is set."""
 
     rules: ClassVar = (
@@ -287,7 +287,7 @@ class Column(Model):
     priority: int = 0
 
 
-class Resource(Model):
+class Resource(Ruled):
     """A resource of one of the four kinds; the subclasses fix spec and status."""
 
     rules: ClassVar = (NAME_RULE,)

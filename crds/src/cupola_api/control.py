@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import FailureClass
 from cupola_api.quantities import Duration, Money
 
@@ -21,7 +21,7 @@ class OnExceeded(StrEnum):
     FAIL = "Fail"
 
 
-class Budget(Model):
+class Budget(Ruled):
     """What a run may cost. It is stopped before it costs more, with time left for a checkpoint."""
 
     rules: ClassVar = (
@@ -66,7 +66,7 @@ class Recovery(Model):
         }[failure]
 
 
-class Control(Model):
+class Control(Ruled):
     """The fields of every spec that may change at any time, without a new revision."""
 
     mutable: ClassVar[set[str]] = {"suspend", "deadline", "budget", "recovery"}

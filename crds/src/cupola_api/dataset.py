@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
     COST_COLUMN,
@@ -144,7 +144,7 @@ class TrainTokenizer(Model):
     )
 
 
-class TokenizerChoice(Model):
+class TokenizerChoice(Ruled):
     """Where the tokenizer comes from; exactly one field is set."""
 
     rules: ClassVar = (

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
     COST_COLUMN,
@@ -65,7 +65,7 @@ class HarnessTask(Model):
     limit: int | None = Field(None, ge=1, le=10_000_000, description="Questions, at most.")
 
 
-class EvaluationTask(Model):
+class EvaluationTask(Ruled):
     """One thing to measure; besides its name exactly one field is set."""
 
     rules: ClassVar = (
@@ -84,7 +84,7 @@ class EvaluationTask(Model):
     harness: HarnessTask | None = Field(None, description="A task of lm-evaluation-harness.")
 
 
-class Threshold(Model):
+class Threshold(Ruled):
     """A score that the model must reach; at least one bound is set."""
 
     rules: ClassVar = (

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
     COST_COLUMN,
@@ -56,7 +56,7 @@ class LoraTuning(Model):
     )
 
 
-class Tuning(Model):
+class Tuning(Ruled):
     """Which weights are trained; exactly one field is set."""
 
     rules: ClassVar = (

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
     COST_COLUMN,
@@ -50,7 +50,7 @@ class Architecture(StrEnum):
     DECODER = "Decoder"
 
 
-class Shape(Model):
+class Shape(Ruled):
     """Sizes of a Llama-style decoder (RMSNorm, rotary positions, SwiGLU, grouped queries)."""
 
     rules: ClassVar = (
@@ -76,7 +76,7 @@ class Shape(Model):
     )
 
 
-class ModelSpec(Model):
+class ModelSpec(Ruled):
     """What model to build."""
 
     rules: ClassVar = (

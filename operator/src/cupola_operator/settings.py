@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field
 
-from cupola_api.base import Model, Rule
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.quantities import Memory, Money
 from cupola_api.training import PoolName
 
@@ -54,7 +54,7 @@ class Pool(Model):
         return self.gpu_watts + self.host_watts / self.gpus_per_node
 
 
-class Settings(Model):
+class Settings(Ruled):
     """Everything that an installation decides."""
 
     rules: ClassVar = (

@@ -125,8 +125,9 @@ def _decision(world: World, verdict: Verdict) -> Decision:
             "conditions": conditions(world, verdict),
         }
     )
-    checked = type(told).model_validate(told.to_json())
-    return Decision(verdict.actions, checked, verdict.again)
+    if told != world.status:
+        told = type(told).model_validate(told.to_json())
+    return Decision(verdict.actions, told, verdict.again)
 
 
 __all__ = ["CHAINS", "Create", "Decision", "Delete", "Policy", "Verdict", "decide"]

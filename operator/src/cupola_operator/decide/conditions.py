@@ -41,6 +41,13 @@ def _condition(world: World, kind: str, holds: bool, reason: str, message: str) 
     since = old.last_transition_time if old and old.status is status else text_of(world.now)
     if len(message) > _LONGEST:
         message = message[: _LONGEST - 3] + "..."
+    if old and (old.status, old.reason, old.message, old.observed_generation) == (
+        status,
+        reason,
+        message,
+        world.generation,
+    ):
+        return old
     return Condition(
         type=kind,
         status=status,

@@ -59,15 +59,16 @@ def recorded(world: World, resolved: Resolved) -> World:
 
     Of a Dataset digest and origin are those of the curation: that of a listing names no artifact.
     """
-    old = world.status.run
-    started = (old.started_at if old else None) or text_of(world.now)
-    run = RunStatus(revision=world.revision, started_at=started)
-    update: dict[str, object] = {"run": run}
-    if not isinstance(resolved.run, contract.ListRun):
-        update = {
-            "run": run.model_copy(update={"digest": resolved.digest}),
-            "lineage": lineage(resolved.run),
-        }
+    run = world.status.run or RunStatus(revision=world.revision)
+    update: dict[str, object] = {}
+    if not run.started_at:
+        run = run.model_copy(update={"started_at": text_of(world.now)})
+        update = {"run": run}
+    if not isinstance(resolved.run, contract.ListRun) and run.digest != resolved.digest:
+        run = run.model_copy(update={"digest": resolved.digest})
+        update = {"run": run, "lineage": lineage(resolved.run)}
+    if not update:
+        return world
     return replace(world, status=world.status.model_copy(update=update))
 
 
