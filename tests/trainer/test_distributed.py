@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-import torch
 import torch.distributed as dist
 
-from cupola_api.outcome import FailureClass
-from cupola_api.run import World
-from cupola_trainer.distributed import Ranks, failure_of, ranks_of
+from cupola_api.outcome import FailureClass, read
+from cupola_api.run import TERMINATION_LOG, World
+from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.pod import PodFailure
 
 ALONE = World(nodes=1, gpus_per_node=1, threads=1, device="Cpu")
@@ -36,6 +37,27 @@ def test_a_failure_of_rank_0_is_that_of_all(ranks: Ranks) -> None:
     assert (caught.value.reason, caught.value.failure) == ("InputInvalid", FailureClass.DATA)
 
 
+def test_a_failure_of_any_rank_is_that_of_all(ranks: Ranks) -> None:
+    def work() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/store/x")
+
+    with pytest.raises(PodFailure, match="/store/x cannot be used: No space left on device"):
+        ranks.on_each(work)
+    assert ranks.on_each(lambda: ranks.rank) == [0]
+
+
+def test_a_failure_is_said_before_the_others_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "termination-log"
+    monkeypatch.setenv(TERMINATION_LOG, str(place))
+    with pytest.raises(MemoryError), ranks_of(ALONE):
+        raise MemoryError
+    said = read(place.read_text())
+    assert said is not None
+    assert said.reason == "OutOfMemory"
+
+
 def test_the_process_group_ends_with_the_block() -> None:
     with ranks_of(ALONE):
         assert dist.is_initialized()
@@ -48,36 +70,7 @@ def test_a_world_of_another_size_is_refused() -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    ("text", "reason", "failure"),
-    [
-        (
-            "[/src/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:1: Reset. This is often ...",
-            "RankLost",
-            FailureClass.INFRASTRUCTURE,
-        ),
-        (
-            "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory",
-            "OutOfMemory",
-            FailureClass.OUT_OF_MEMORY,
-        ),
-    ],
-)
-def test_errors_of_torch_are_understood(text: str, reason: str, failure: FailureClass) -> None:
-    found = failure_of(RuntimeError(text))
-    assert found is not None
-    assert (found.reason, found.failure) == (reason, failure)
-    assert "pair.cc" not in found.message
-
-
-def test_memory_of_a_device_is_understood() -> None:
-    found = failure_of(torch.OutOfMemoryError("CUDA out of memory"))
-    assert found is not None
-    assert found.reason == "OutOfMemory"
-
-
 def test_an_unknown_error_stays_what_it_is() -> None:
-    assert failure_of(RuntimeError("shapes do not match")) is None
     with pytest.raises(RuntimeError, match="shapes do not match"), ranks_of(ALONE):
         raise RuntimeError("shapes do not match")
     dist.destroy_process_group()

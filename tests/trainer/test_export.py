@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
+import shutil
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +15,7 @@ from cupola_api.artifact import verify
 from cupola_api.common import Lineage
 from cupola_api.run import Shape
 from cupola_api.training import ModelSummary
-from cupola_trainer import export
+from cupola_trainer import export, storage
 from cupola_trainer.model import build
 from cupola_trainer.shards import END_TOKEN, PAD_TOKEN
 
@@ -99,3 +103,95 @@ def test_exporting_again_replaces_what_a_crash_left(tmp_path: Path, tokenizer: P
     assert verify(tmp_path / "artifact")[1].digest == verify(tmp_path / "first")[1].digest
     assert not (tmp_path / "artifact/rubbish").exists()
     assert not (tmp_path / ".artifact").exists()
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+def _killed_at(nth: int, patch: pytest.MonkeyPatch) -> None:
+    """Raise Killed before the `nth` operation on files, or amid the writing of the weights."""
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if done == nth:
+            raise Killed
+
+    def counted(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def step_first(*arguments: Any, **options: Any) -> Any:
+            step()
+            return real(*arguments, **options)
+
+        patch.setattr(owner, name, step_first)
+
+    for owner, name in (
+        *((Path, name) for name in ("rename", "replace", "mkdir")),
+        *((shutil, name) for name in ("rmtree", "copyfile")),
+        (os, "fsync"),
+        (export, "_write_model"),
+    ):
+        counted(owner, name)
+    write = export._write_model
+
+    def write_half(folder: Path, *arguments: Any) -> None:
+        write(folder, *arguments)
+        weights = folder / "model.safetensors"
+        whole = weights.read_bytes()
+        weights.write_bytes(whole[:-100])
+        step()
+        weights.write_bytes(whole)
+
+    patch.setattr(export, "_write_model", write_half)
+
+
+@pytest.mark.parametrize("there", ["nothing", "a damaged model"])
+def test_an_export_that_is_killed_leaves_no_model_or_the_right_one(
+    tmp_path: Path, tokenizer: Path, there: str
+) -> None:
+    _export(tmp_path / "whole", tokenizer)
+    whole = verify(tmp_path / "whole")[1].digest
+    for nth in count(1):
+        place = tmp_path / f"run-{nth}" / "artifact"
+        if there == "a damaged model":
+            shutil.copytree(tmp_path / "whole", place)
+            (place / "model.safetensors").write_bytes(b"")
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                _killed_at(nth, patch)
+                _export(place, tokenizer)
+        except Killed:
+            found = storage.finished(place, RUN)
+            assert found is None or found.digest == whole
+        else:
+            break
+        _export(place, tokenizer)
+        assert verify(place)[1].digest == whole
+        assert [path.name for path in place.parent.iterdir()] == ["artifact"]
+    assert nth > 12
+
+
+def test_all_of_a_model_is_on_the_disk_before_it_is_in_sight(
+    tmp_path: Path, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: set[str] = set()
+    fsync, rename = os.fsync, Path.rename
+    shown: list[set[str]] = []
+
+    def note_fsync(file: int) -> None:
+        flushed.add(Path(f"/proc/self/fd/{file}").readlink().name)
+        fsync(file)
+
+    def note_rename(self: Path, target: Path) -> Path:
+        shown.append({path.name for path in self.iterdir()} - flushed)
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    _export(tmp_path / "artifact", tokenizer)
+    # The manifest is flushed under a temporary name.
+    assert shown == [{"manifest.json"}]
+    assert any(name.startswith(".manifest.json.") for name in flushed)

@@ -76,11 +76,16 @@ def write_atomic(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content, or a folder's entries, to disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def seal(
@@ -93,13 +98,17 @@ def seal(
 ) -> Artifact:
     """Hash every file under `folder`, then write its manifest; the folder is an artifact after it.
 
-    Hidden temporary files are not part of it. Sealing again after a crash gives the same result.
+    All is flushed to disk before the manifest is there: a node may lose power at any time. Hidden
+    temporary files are not part of it. Sealing again after a crash gives the same result.
     """
     files = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST and not path.name.startswith("."):
             relative = path.relative_to(folder).as_posix()
             files.append(File(path=relative, bytes=path.stat().st_size, sha256=hash_file(path)))
+            sync(path)
+        elif path.is_dir():
+            sync(path)
     manifest = Manifest(
         kind=kind,
         run=run,

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,16 @@ import torch
 
 from cupola_api.artifact import hash_file, read_manifest, seal
 from cupola_api.evaluation import EvaluationTask, HarnessTask, PerplexityTask, PythonFunctionTask
-from cupola_api.outcome import FailureClass, OutcomeKind
-from cupola_api.run import ATTEMPT, EvaluateRun, Input, ListRun, ResolvedTask
+from cupola_api.outcome import FailureClass, OutcomeKind, read
+from cupola_api.run import (
+    ATTEMPT,
+    TERMINATION_LOG,
+    EvaluateRun,
+    Input,
+    ListRun,
+    ResolvedTask,
+    dump,
+)
 from cupola_trainer import generate, likelihood
 from cupola_trainer.evaluate import main
 from cupola_trainer.evaluate.results import Subject
@@ -245,3 +257,89 @@ def test_nothing_temporary_stays(run: EvaluateRun) -> None:
     place = path_of(outcome.artifact.uri)
     names = {path.name: hash_file(path) for path in place.iterdir()}
     assert set(names) == {"manifest.json", "samples.jsonl", "scores.json"}
+
+
+def test_damaged_scores_are_said_and_made_again(
+    run: EvaluateRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ATTEMPT, "a1")
+    first = main(run, argparse.Namespace())
+    assert first.artifact is not None
+    scores = path_of(first.artifact.uri) / "scores.json"
+    scores.write_bytes(scores.read_bytes().replace(b"0.", b"0,", 1))
+    monkeypatch.setenv(ATTEMPT, "a2")
+    again = main(run, argparse.Namespace())
+    assert "warning: the artifact of this run is damaged: " in capsys.readouterr().out
+    assert again.artifact is not None
+    assert again.artifact.uri != first.artifact.uri
+    assert again.scores == first.scores
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "OutOfMemory"),
+        (OSError(errno.ENOSPC, "x", "/tmp/cache"), "StorageFailed"),
+        (KeyError("question"), "HarnessTaskInvalid"),
+    ],
+)
+def test_a_benchmark_is_not_blamed_for_memory_or_storage(
+    run: EvaluateRun, quiz: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("cupola_trainer.evaluate.harness.evaluate", fail)
+    with pytest.raises(PodFailure) as failure:
+        evaluate(changed(run, tasks=[benchmark(quiz)]))
+    assert failure.value.reason == reason
+
+
+def test_a_model_that_does_not_fit_is_said_with_a_remedy(
+    run: EvaluateRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(generate, "load", fail)
+    with pytest.raises(PodFailure, match=r"model does not fit .* spec\.pools") as failure:
+        evaluate(run)
+    assert failure.value.failure is FailureClass.OUT_OF_MEMORY
+
+
+MEASURE = """
+import time
+from cupola_trainer import termination
+termination.listen()
+import sys
+from cupola_trainer import command
+from cupola_trainer.evaluate import functions
+def measure(*_, **__):
+    print("measuring", flush=True)
+    time.sleep(1000)
+functions.measure = measure
+sys.exit(command.main(["evaluate", sys.argv[1]]))
+"""
+
+
+@pytest.mark.local
+def test_an_evaluation_that_is_stopped_ends_at_once_and_says_so(
+    run: EvaluateRun, inputs: Any, tmp_path: Path
+) -> None:
+    file, log = tmp_path / "run.yaml", tmp_path / "log"
+    file.write_text(dump(changed(run, tasks=[functions(inputs.pairs)])))
+    pod = subprocess.Popen(
+        [sys.executable, "-c", MEASURE, str(file)],
+        env=os.environ | {TERMINATION_LOG: str(log)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with pod:
+        assert pod.stdout is not None
+        assert "measuring\n" in pod.stdout
+        pod.terminate()
+    assert pod.returncode == 143
+    said = read(log.read_text())
+    assert said is not None
+    assert (said.outcome, said.reason) == ("Stopped", "Terminated")
+    assert not list(path_of(run.folder).rglob("manifest.json"))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import math
 import os
+import re
 import signal
 import threading
 import time
@@ -13,11 +16,11 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from cupola_api.artifact import MANIFEST, hash_file, read_manifest, seal
+from cupola_api.artifact import MANIFEST, hash_file, read_manifest, seal, verify
 from cupola_api.finetune import LoraTuning, Tuning
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import ATTEMPT, FineTuneRun, Input, ListRun
-from cupola_trainer import generate
+from cupola_trainer import generate, termination
 from cupola_trainer.finetune import artifact, main, work
 from cupola_trainer.likelihood import answer, losses
 from cupola_trainer.pairs import read_pairs
@@ -174,8 +177,8 @@ def test_sigterm_ends_the_training_at_a_step_without_an_artifact(run: FineTuneRu
     outcome = finetune(run)
     thread.join()
     assert outcome.outcome is OutcomeKind.STOPPED
-    assert outcome.step is not None
-    assert 0 < outcome.step < 5000
+    assert outcome.step is None  # nothing was saved
+    assert re.fullmatch(r"stopped as asked after step \d{1,3}; .* starts over", outcome.message)
     assert not list(path_of(run.folder).rglob(MANIFEST))
 
 
@@ -183,3 +186,59 @@ def test_another_kind_of_run_is_refused() -> None:
     other = ListRun(namespace="default", name="x", output="file:///x", sources=[])
     with pytest.raises(PodFailure, match="needs a FineTuneRun, not a ListRun"):
         main(other, argparse.Namespace())
+
+
+def test_a_damaged_artifact_is_said_and_made_again(
+    run: FineTuneRun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ATTEMPT, "a1")
+    first = finetune(run)
+    assert first.artifact is not None
+    weights = path_of(first.artifact.uri) / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    monkeypatch.setenv(ATTEMPT, "a2")
+    again = finetune(run)
+    assert "warning: the artifact of this run is damaged: " in capsys.readouterr().out
+    assert again.artifact is not None
+    assert again.artifact.uri != first.artifact.uri
+    assert again.artifact.digest == first.artifact.digest
+    verify(path_of(again.artifact.uri))
+
+
+def test_a_run_that_is_asked_while_it_saves_its_model_ends_with_it(
+    run: FineTuneRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = artifact.save
+
+    def asked(*arguments: Any) -> tuple[int, int]:
+        with termination.Termination():  # in a pod it stays open to the end
+            signal.raise_signal(signal.SIGTERM)
+            return save(*arguments)
+
+    monkeypatch.setattr(artifact, "save", asked)
+    assert finetune(run).outcome is OutcomeKind.SUCCEEDED
+
+
+def test_a_model_without_a_loss_is_the_users_move(
+    run: FineTuneRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last step went too far: the loss of that step was still that of the weights before."""
+    monkeypatch.setattr("cupola_trainer.likelihood.losses", lambda *_: [math.nan])
+    with pytest.raises(PodFailure, match=r"loss nan on held-out answers; set a lower") as failure:
+        finetune(run)
+    assert (failure.value.reason, failure.value.failure) == ("LossNotFinite", FailureClass.USER)
+    assert not list(path_of(run.folder).rglob(MANIFEST))
+
+
+def test_a_base_on_storage_that_fails_is_no_fault_of_the_data(
+    run: FineTuneRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path, **_: Any) -> None:
+        raise OSError(errno.EIO, "x", str(folder / "config.json"))
+
+    monkeypatch.setattr(generate, "load", fail)
+    with pytest.raises(PodFailure, match=r"config\.json cannot be used: Input/output") as failure:
+        finetune(run)
+    assert failure.value.failure is FailureClass.INFRASTRUCTURE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import random
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from cupola_api.artifact import MANIFEST, Manifest, canonical, seal, verify
+from cupola_api.artifact import MANIFEST, Manifest, canonical, verify
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_api.run import (
     ATTEMPT,
@@ -32,7 +30,7 @@ from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import main
 from cupola_trainer.pretrain.data import TrainingData, open_datasets
 from cupola_trainer.pretrain.schedule import learning_rate
-from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, Split, write_shard
+from cupola_trainer.shards import Split
 
 # DeepSpeed uses what PyTorch is about to drop.
 pytestmark = pytest.mark.filterwarnings(
@@ -49,38 +47,6 @@ def _restore_torch() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=False)
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> WeightedInput:
-    """A Dataset of made-up words that a tiny model can learn a little of."""
-    folder = tmp_path_factory.mktemp("dataset")
-    chance = random.Random(0)
-    words = ["".join(chance.choices("abcdefg", k=chance.randint(2, 6))) for _ in range(40)]
-    texts = [" ".join(chance.choices(words, range(40), k=60)) for _ in range(60)]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
-            special_tokens=list(SPECIAL_TOKENS),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    documents = [[*tokenizer.encode(text).ids, 0] for text in texts]
-    write_shard(folder / "train", 0, documents[10:], VOCABULARY)
-    write_shard(folder / "validation", 0, documents[:10], VOCABULARY)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END_TOKEN, pad_token=PAD_TOKEN
-    ).save_pretrained(folder / "tokenizer")
-    facts = {"vocabulary": VOCABULARY, "tokenizerDigest": "sha256:" + "a" * 64}
-    artifact = seal(folder, kind="Dataset", run="sha256:" + "0" * 64, facts=facts)
-    return WeightedInput(
-        kind="Dataset", name="words", uri=artifact.uri, digest=artifact.digest, weight=1.0
-    )
 
 
 def _run(output: Path, dataset: WeightedInput, **changes: object) -> PretrainRun:
@@ -268,8 +234,9 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     capsys.readouterr()
     assert _train(run, monkeypatch, "a3").outcome is OutcomeKind.SUCCEEDED
     printed = capsys.readouterr().out
-    assert "warning: checkpoint step-0000008 is passed over" in printed
-    assert "going on from a1/checkpoints/step-0000004" in printed
+    assert "warning: checkpoint a2/checkpoints/step-0000008 is passed over: " in printed
+    assert "rank-00000.safetensors has 4 bytes, expected " in printed
+    assert "; going on from a1/checkpoints/step-0000004 instead\n" in printed
 
 
 def _adopt(checkpoint: Path, run: PretrainRun) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -14,11 +13,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
 
 from cupola_api import outcome
-from cupola_api.artifact import MANIFEST, Manifest, canonical, seal
+from cupola_api.artifact import MANIFEST, Manifest, canonical, verify
 from cupola_api.outcome import Outcome
 from cupola_api.run import (
     ATTEMPT,
@@ -32,44 +29,12 @@ from cupola_api.run import (
 )
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer import history, storage
-from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, write_shard
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
 
 VOCABULARY = 300
 CONTEXT = 32
 STEPS = 120
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> WeightedInput:
-    folder = tmp_path_factory.mktemp("dataset")
-    chance = random.Random(0)
-    words = ["".join(chance.choices("abcdefg", k=chance.randint(2, 6))) for _ in range(40)]
-    texts = [" ".join(chance.choices(words, range(40), k=60)) for _ in range(60)]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.BpeTrainer(
-            vocab_size=VOCABULARY,
-            special_tokens=list(SPECIAL_TOKENS),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
-    documents = [[*tokenizer.encode(text).ids, 0] for text in texts]
-    write_shard(folder / "train", 0, documents[10:], VOCABULARY)
-    write_shard(folder / "validation", 0, documents[:10], VOCABULARY)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END_TOKEN, pad_token=PAD_TOKEN
-    ).save_pretrained(folder / "tokenizer")
-    facts = {"vocabulary": VOCABULARY, "tokenizerDigest": "sha256:" + "a" * 64}
-    artifact = seal(folder, kind="Dataset", run="sha256:" + "0" * 64, facts=facts)
-    return WeightedInput(
-        kind="Dataset", name="words", uri=artifact.uri, digest=artifact.digest, weight=1.0
-    )
 
 
 def _run(
@@ -160,6 +125,11 @@ class Pod:
                 process.kill()
         tree.send_signal(number)
 
+    def ranks(self) -> list[psutil.Process]:
+        """Its ranks, in their order."""
+        ranks = psutil.Process(self._process.pid).children()
+        return sorted(ranks, key=lambda rank: int(rank.environ()["RANK"]))
+
     def end(self) -> Outcome | None:
         """What it said when it ended."""
         self._process.wait(timeout=300)
@@ -234,3 +204,35 @@ def test_one_rank_under_another_stage_goes_on_where_two_were(
     assert got == pytest.approx({step: expected[step] for step in got}, rel=1e-3)
     for step in range(begin + 1, begin + 11):  # later, rounding has grown
         assert got[step] == pytest.approx(expected[step], rel=1e-5)
+
+
+def test_all_ranks_stop_at_one_step_when_one_of_them_is_asked(
+    tmp_path: Path, dataset: WeightedInput
+) -> None:
+    run = _run(tmp_path, dataset, ranks=2, stage=1, precision=Precision.FP32)
+    run = run.model_copy(update={"checkpoint_seconds": 1000})
+    pod = Pod(run, "a1")
+    pod.wait_for(lambda pod: pod.steps() > 0)
+    pod.ranks()[1].terminate()
+    said = pod.end()
+    assert said is not None
+    assert (said.outcome, said.reason) == ("Stopped", "Terminated")
+    assert said.step is not None
+    assert 0 < said.step < STEPS
+    (saved,) = pod.checkpoints()
+    assert saved.name == f"step-{said.step:07d}"
+    verify(saved)
+    assert len(list(saved.glob("rank-*.safetensors"))) == 2
+
+
+def test_a_rank_that_is_killed_ends_the_others_and_is_not_a_stop(
+    tmp_path: Path, dataset: WeightedInput
+) -> None:
+    run = _run(tmp_path, dataset, ranks=2, stage=1, precision=Precision.FP32)
+    run = run.model_copy(update={"steps": 100_000})
+    pod = Pod(run, "a1")
+    pod.wait_for(lambda pod: pod.steps() > 0)
+    pod.ranks()[0].kill()
+    said = pod.end()
+    assert said is not None
+    assert (said.outcome, said.reason, said.failure) == ("Failed", "RankLost", "Infrastructure")

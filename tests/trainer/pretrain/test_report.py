@@ -10,7 +10,7 @@ from cupola_api.run import POD_IP, Hyperparameters, PretrainRun, Shape, World
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer import history
 from cupola_trainer.checkpoint import State
-from cupola_trainer.pretrain.report import Report
+from cupola_trainer.pretrain.report import Origin, Report
 
 ADDRESS = "127.83.12.7"
 
@@ -67,11 +67,13 @@ def test_progress_is_served_recorded_and_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(POD_IP, ADDRESS)
-    with Report(_run(), tmp_path / "a1", _state(4)) as report:
+    with Report(_run(), tmp_path / "a1", Origin(_state(4), 1_700_000_000, 2)) as report:
         served = _scrape()
         assert served[metrics.STEPS] == 20
         assert served[metrics.STEP] == served[metrics.CHECKPOINT_STEP] == 4
         assert served[metrics.PROGRESS] == 0.2
+        assert (served[metrics.RESUMED_STEP], served[metrics.PASSED_OVER]) == (4, 2)
+        assert served[metrics.RESUMED_TIME] == served[metrics.CHECKPOINT_TIME] == 1_700_000_000
         report.step(5, loss=3.5, rate=1e-3, norm=0.7)
         report.saving()
         assert history.read(tmp_path)[0]["loss"] == 3.5
@@ -92,9 +94,9 @@ def test_progress_is_served_recorded_and_printed(
 
 def test_a_new_run_has_no_checkpoint_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(POD_IP, ADDRESS)
-    with Report(_run(), tmp_path / "a1", None):
+    with Report(_run(), tmp_path / "a1", Origin()):
         served = _scrape()
-    assert served[metrics.STEP] == 0
+    assert served[metrics.STEP] == served[metrics.RESUMED_STEP] == served[metrics.PASSED_OVER] == 0
     assert metrics.CHECKPOINT_STEP not in served
 
 
@@ -102,7 +104,7 @@ def test_lines_for_people_come_every_few_seconds_and_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(POD_IP, raising=False)
-    with Report(_run(), tmp_path / "a1", None) as report:
+    with Report(_run(), tmp_path / "a1", Origin()) as report:
         for step in range(1, 21):
             report.step(step, loss=1.0, rate=1e-3, norm=1.0)
     lines = capsys.readouterr().out.splitlines()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,7 +18,8 @@ import torch.distributed as dist
 
 from cupola_api.outcome import FailureClass
 from cupola_api.run import World
-from cupola_trainer.pod import PodFailure
+from cupola_trainer.failures import failure_of
+from cupola_trainer.pod import PodFailure, leave
 
 Result = TypeVar("Result")
 
@@ -30,10 +30,14 @@ TIMEOUT = timedelta(minutes=30)
 class Ranks:
     """One rank among the others. Every method that communicates must be called by all ranks."""
 
-    def __init__(self, rank: int, size: int, device: torch.device) -> None:
+    def __init__(
+        self, rank: int, size: int, device: torch.device, store: str = "the store"
+    ) -> None:
+        """`store`: what a failure of storage names, where the error names no path."""
         self.rank = rank
         self.size = size
         self.device = device
+        self.store = store
         cpu = device.type == "cpu"
         self._control = dist.group.WORLD if cpu else dist.new_group(backend="gloo", timeout=TIMEOUT)
 
@@ -59,27 +63,45 @@ class Ranks:
         dist.all_gather(others, mine, group=self._control)
         return [json.loads(tensor.numpy().tobytes()) for tensor in others]
 
+    def on_each(self, work: Callable[[], Result]) -> list[Result]:
+        """Do work in every rank; every rank returns the JSON value of each, in their order.
+
+        Raises the PodFailure of the first rank that failed, on every rank.
+        """
+        answers = self.gather(self._answer(work))
+        for answer in answers:
+            _raise_failure(answer)
+        return [answer["value"] for answer in answers]
+
     def on_main(self, work: Callable[[], Result]) -> Result:
         """Do work in rank 0; every rank returns its JSON value, or raises its PodFailure."""
-        answer: dict[str, Any] = {}
-        if self.main:
-            try:
-                answer = {"value": work()}
-            except PodFailure as failure:
-                answer = {"failure": [failure.reason, failure.message, failure.failure.value]}
-        answer = self.gather(answer)[0]
-        if "failure" in answer:
-            reason, message, kind = answer["failure"]
-            raise PodFailure(reason, message, FailureClass(kind))
+        answer = self.gather(self._answer(work) if self.main else {})[0]
+        _raise_failure(answer)
         result: Result = answer["value"]
         return result
 
+    def _answer(self, work: Callable[[], Result]) -> dict[str, Any]:
+        """What work came to, so that other ranks can be told; raises what nobody foresaw."""
+        try:
+            return {"value": work()}
+        except Exception as error:
+            failure = failure_of(error, store=self.store)
+            if failure is None:
+                raise
+            return {"failure": [failure.reason, failure.message, failure.failure.value]}
+
+
+def _raise_failure(answer: dict[str, Any]) -> None:
+    if "failure" in answer:
+        reason, message, kind = answer["failure"]
+        raise PodFailure(reason, message, FailureClass(kind))
+
 
 @contextmanager
-def ranks_of(world: World) -> Iterator[Ranks]:
+def ranks_of(world: World, store: str = "the store") -> Iterator[Ranks]:
     """Meet the other ranks, as torchrun's environment says; without it this is the only rank.
 
-    Raises PodFailure if their number is not the run's.
+    `store`: see `Ranks`. Raises PodFailure if their number is not the run's.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size != world.size:
@@ -110,33 +132,17 @@ def ranks_of(world: World) -> Iterator[Ranks]:
             timeout=TIMEOUT,
         )
         deepspeed.init_distributed()
-        yield Ranks(rank, size, device)
-    except RuntimeError as error:
-        lost = True
-        raise failure_of(error) or error from error
+        yield Ranks(rank, size, device, store)
+    except Exception as error:
+        failure = failure_of(error, store=store)
+        if failure:  # said before the farewell, of which other ranks may make one of their own
+            leave(failure.outcome())
+        lost = isinstance(error, RuntimeError)
+        if lost and failure:
+            raise failure from error
+        raise
     finally:
         if dist.is_initialized() and not lost:  # a farewell could wait for ranks that are gone
             deepspeed.comm.destroy_process_group()
         if alone:  # other libraries take it for a gang
             os.environ.pop("LOCAL_RANK", None)
-
-
-def failure_of(error: RuntimeError) -> PodFailure | None:
-    """What a RuntimeError of torch means for the run, where it is known."""
-    text = str(error)
-    if isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in text:
-        return PodFailure(
-            "OutOfMemory",
-            "a rank ran out of memory; use more devices or a higher spec.parallelism.zeroStage, or "
-            "set spec.parallelism.activationCheckpointing",
-            FailureClass.OUT_OF_MEMORY,
-        )
-    if isinstance(error, dist.DistError) or "gloo" in text or "NCCL" in text:
-        detail = re.sub(r"^\[[^]]*\] ", "", text.splitlines()[0]).partition(". ")[0]
-        return PodFailure(
-            "RankLost",
-            f"another rank ended or cannot be reached ({detail[:200]}); its own message or log says "
-            "why",
-            FailureClass.INFRASTRUCTURE,
-        )
-    return None

@@ -9,7 +9,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.models.llama import LlamaForCausalLM
 
-from cupola_api.artifact import read_manifest, seal
+from cupola_api.artifact import read_manifest, seal, sync
 from cupola_api.common import Artifact, Lineage
 from cupola_api.run import Shape
 from cupola_api.training import ModelSummary
@@ -42,6 +42,7 @@ def export(
     _write_model(hidden, weights, shape)
     seal(hidden, kind="Model", run=run, inputs=inputs, facts=summary.to_json())
     hidden.rename(folder)
+    sync(folder.parent)
     return read_manifest(folder)[1]
 
 

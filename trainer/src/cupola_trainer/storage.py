@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cupola_api.artifact import ArtifactInvalid, verify
+from cupola_api.artifact import MANIFEST, ArtifactInvalid, Manifest, verify
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass
 from cupola_api.run import Input
+from cupola_trainer.failures import storage_error
 from cupola_trainer.pod import PodFailure
 
 
@@ -27,11 +28,24 @@ def path_of(uri: str) -> Path:
     return Path(unquote(parts.path))
 
 
+def check(folder: Path, *, digest: str | None = None) -> tuple[Manifest, Artifact]:
+    """As `verify`, but an outage of storage, which says nothing of the artifact, is an OSError."""
+    try:
+        return verify(folder, digest=digest)
+    except ArtifactInvalid as error:
+        if error.__cause__ and storage_error(error.__cause__):
+            raise error.__cause__ from None
+        raise
+
+
 def open_input(source: Input) -> Path:
-    """The folder of an input, after every file of it was checked against its digest."""
+    """The folder of an input, after every file of it was checked against its digest.
+
+    Raises PodFailure, or OSError if storage does not answer.
+    """
     folder = path_of(source.uri)
     try:
-        verify(folder, digest=source.digest)
+        check(folder, digest=source.digest)
     except ArtifactInvalid as error:
         raise PodFailure(
             "InputInvalid",
@@ -43,9 +57,18 @@ def open_input(source: Input) -> Path:
 
 
 def finished(folder: Path, run: str) -> Artifact | None:
-    """The verified artifact of run `run` in `folder`, or None if there is none yet."""
+    """The verified artifact of run `run` in `folder`, or None if there is none.
+
+    Says so of one that is damaged: it will be made again. Raises OSError if storage does not
+    answer: that is no reason to do the work again.
+    """
     try:
-        manifest, artifact = verify(folder)
-    except ArtifactInvalid:
+        manifest, artifact = check(folder)
+    except ArtifactInvalid as error:
+        if (folder / MANIFEST).exists():
+            print(
+                f"warning: the artifact of this run is damaged: {error}; it is made again",
+                flush=True,
+            )
         return None
     return artifact if manifest.run == run else None

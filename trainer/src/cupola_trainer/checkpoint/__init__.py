@@ -11,9 +11,19 @@ A checkpoint is an artifact (`cupola_api.artifact`) of kind Checkpoint:
 Fragments are cut as the layout of the run had them; a reader asks for any stretch of any parameter.
 """
 
-from cupola_trainer.checkpoint.choose import newest, prune
+from cupola_trainer.checkpoint.choose import newest
 from cupola_trainer.checkpoint.fragments import Fragment
+from cupola_trainer.checkpoint.pruning import earlier_attempts, prune
 from cupola_trainer.checkpoint.reader import Checkpoint, CheckpointInvalid
 from cupola_trainer.checkpoint.writer import State, save
 
-__all__ = ["Checkpoint", "CheckpointInvalid", "Fragment", "State", "newest", "prune", "save"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointInvalid",
+    "Fragment",
+    "State",
+    "earlier_attempts",
+    "newest",
+    "prune",
+    "save",
+]

@@ -1,22 +1,41 @@
-"""Which checkpoint to go on from, and which to keep."""
+"""Which checkpoint of a run to go on from."""
 
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
+from typing import NamedTuple
 
-from cupola_api.artifact import ArtifactInvalid, read_manifest, verify
+from cupola_api.artifact import ArtifactInvalid
+from cupola_trainer.storage import check
 
 CHECKPOINTS = "checkpoints"
 """Folder of an attempt that holds its checkpoints."""
 
+KIND = "Checkpoint"
+"""Their kind in the manifest."""
+
 _STEP = re.compile(r"step-(\d{7,})")
+
+
+class Choice(NamedTuple):
+    """Where a run goes on from."""
+
+    path: Path | None
+    """The newest whole checkpoint; None: there is none."""
+    passed_over: list[str]
+    """A sentence for each newer one that is damaged."""
 
 
 def folder_name(step: int) -> str:
     """The folder of the checkpoint of a step."""
     return f"step-{step:07d}"
+
+
+def step_of(path: Path) -> int | None:
+    """The step of a checkpoint by its folder's name; None for a name of something else."""
+    match = _STEP.fullmatch(path.name)
+    return int(match[1]) if match else None
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -25,50 +44,67 @@ def natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder; nothing if there is none. Raises OSError if it cannot be listed."""
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
 def candidates(run_folder: Path) -> list[Path]:
-    """Checkpoints of all attempts of a run, the one of the highest step first, none checked."""
+    """Checkpoints of all attempts of a run, the one of the highest step first, none checked.
+
+    Hidden folders, in which a kill left one unfinished, are none. Raises OSError.
+    """
     found = [
-        (int(match[1]), natural(path.parent.parent.name), path)
-        for path in run_folder.glob(f"*/{CHECKPOINTS}/step-*")
-        if (match := _STEP.fullmatch(path.name))
+        (step, natural(attempt.name), path)
+        for attempt in entries(run_folder)
+        for path in entries(attempt / CHECKPOINTS)
+        if (step := step_of(path)) is not None
     ]
     return [path for _, _, path in sorted(found, reverse=True)]
 
 
-def newest(run_folder: Path, run: str) -> tuple[Path | None, list[str]]:
-    """The newest checkpoint of a run whose every file verifies, and a warning for each passed over."""
-    warnings = []
+def newest(run_folder: Path, run: str) -> Choice:
+    """The newest checkpoint of a run whose every file verifies, and which damaged ones are newer.
+
+    One that cannot be read is as good as damaged, as long as an older one can be read. Raises
+    OSError if none can: beginning anew for an outage of storage would throw the run away.
+    """
+    damaged: list[tuple[Path, str]] = []
+    outage: OSError | None = None
+    chosen = None
     for path in candidates(run_folder):
         try:
-            manifest, _ = verify(path)
-        except ArtifactInvalid as error:
-            warnings.append(f"checkpoint {path.name} is passed over: {error}")
-            continue
-        if manifest.kind == "Checkpoint" and manifest.run == run:
-            return path, warnings
-        warnings.append(f"checkpoint {path.name} is passed over: {path} is of another run")
-    return None, warnings
+            wrong = _wrong(path, run)
+        except OSError as error:
+            wrong, outage = f"{error.filename or path} cannot be read: {error.strerror}", error
+        if wrong is None:
+            chosen = path
+            break
+        damaged.append((path, wrong))
+    if chosen is None and outage:
+        raise outage
+    instead = f"going on from {_name(chosen)} instead" if chosen else "beginning anew"
+    return Choice(
+        chosen,
+        [f"checkpoint {_name(path)} is passed over: {wrong}; {instead}" for path, wrong in damaged],
+    )
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Delete all but the newest `keep` whole checkpoints of an attempt, and what a crash left.
-
-    Whole here means a manifest and files of the right size: reading hundreds of gigabytes again
-    after each save would cost more than it guards against.
-    """
-    kept = 0
-    for path in sorted(folder.glob("step-*"), key=lambda path: natural(path.name), reverse=True):
-        if kept < keep and _whole(path):
-            kept += 1
-        else:
-            path.rename(path.with_name(f".{path.name}.old"))
-    for path in folder.glob(".step-*"):
-        shutil.rmtree(path)
-
-
-def _whole(path: Path) -> bool:
+def _wrong(path: Path, run: str) -> str | None:
+    """What is wrong with a checkpoint, if anything. Raises OSError if storage does not answer."""
     try:
-        manifest, _ = read_manifest(path)
-        return all((path / file.path).stat().st_size == file.bytes for file in manifest.files)
-    except (ArtifactInvalid, OSError):
-        return False
+        manifest, _ = check(path)
+    except ArtifactInvalid as error:
+        return str(error)
+    if manifest.kind != KIND or manifest.run != run:
+        return f"{path} is of another run"
+    if manifest.facts != {"step": step_of(path)}:
+        return f"{path} is not of the step that its manifest says"
+    return None
+
+
+def _name(path: Path) -> str:
+    return f"{path.parent.parent.name}/{path.parent.name}/{path.name}"

@@ -6,9 +6,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 
+from cupola_api.artifact import MANIFEST, ArtifactInvalid, read_manifest
 from cupola_trainer.checkpoint.fragments import key, parse_key, pieces
 from cupola_trainer.checkpoint.writer import STATE, State
 
@@ -23,16 +23,21 @@ class Checkpoint:
     def __init__(self, folder: Path) -> None:
         """Open files and read their headers. Raises CheckpointInvalid."""
         self.folder = folder
+        self.saved_at = 0.0
+        """When it was complete, Unix time by the clock of its storage."""
         self._stored: dict[tuple[str, str], dict[int, tuple[int, safe_open]]] = defaultdict(dict)
         try:
+            self.saved_at = (folder / MANIFEST).stat().st_mtime
             self.state = State.model_validate_json((folder / STATE).read_bytes())
-            for path in sorted(folder.glob("rank-*.safetensors")):
-                file = safe_open(path, framework="pt", device="cpu")
+            for entry in read_manifest(folder)[0].files:
+                if not entry.path.endswith(".safetensors"):
+                    continue
+                file = safe_open(folder / entry.path, framework="pt", device="cpu")
                 for text in file.keys():  # noqa: SIM118  not a mapping
                     quantity, name, start = parse_key(text)
                     length = file.get_slice(text).get_shape()[0]
                     self._stored[quantity, name][start] = (length, file)
-        except (OSError, ValueError, ValidationError, SafetensorError) as error:
+        except (ArtifactInvalid, OSError, ValueError, SafetensorError) as error:
             raise CheckpointInvalid(f"{folder} cannot be read: {error}") from error
 
     def read(self, quantity: str, name: str, start: int, length: int) -> torch.Tensor:

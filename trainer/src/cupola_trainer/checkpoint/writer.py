@@ -4,19 +4,36 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import Field
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from cupola_api.artifact import MANIFEST, File, Manifest, canonical, hash_file, write_atomic
+from cupola_api.artifact import (
+    MANIFEST,
+    ArtifactInvalid,
+    File,
+    Manifest,
+    canonical,
+    hash_file,
+    sync,
+    verify,
+    write_atomic,
+)
 from cupola_api.base import Model
 from cupola_api.outcome import FailureClass
-from cupola_trainer.checkpoint.choose import folder_name
+from cupola_trainer.checkpoint.choose import KIND, folder_name
 from cupola_trainer.checkpoint.fragments import Fragment, key
 from cupola_trainer.distributed import Ranks
+from cupola_trainer.failures import storage_error, storage_remedy
 from cupola_trainer.pod import PodFailure
+
+Result = TypeVar("Result")
 
 STATE = "state.json"
 
@@ -44,12 +61,16 @@ def save(
     """Write `folder/step-NNNNNNN`; every rank calls it with its own fragments.
 
     Ranks write into a hidden folder; its manifest and then its rename are the last two actions.
-    Raises PodFailure if storage fails.
+    A whole checkpoint of the step that is there already stays. Raises PodFailure, on every rank, if
+    storage fails.
     """
     final = folder / folder_name(state.step)
     hidden = folder / f".{final.name}"
-    try:
-        ranks.on_main(lambda: _begin(hidden))
+
+    def on_storage(work: Callable[[], Result]) -> Callable[[], Result]:
+        return lambda: _on_storage(work, state.step, final)
+
+    def write() -> dict[str, Any]:
         file = hidden / f"rank-{ranks.rank:05d}.safetensors"
         tensors = {
             key(quantity, fragment.name, fragment.start): value.detach().cpu().contiguous()
@@ -57,45 +78,63 @@ def save(
             for quantity, value in fragment.values.items()
         }
         save_file(tensors, file)
-        _sync(file)
-        entry = File(path=file.name, bytes=file.stat().st_size, sha256=hash_file(file))
-        entries = [File.model_validate(value) for value in ranks.gather(entry.to_json())]
-        ranks.on_main(lambda: _finish(hidden, final, entries, state, run))
-    except OSError as error:
+        sync(file)
+        return _entry(file).to_json()
+
+    if ranks.on_main(on_storage(lambda: _begin(hidden, final, run))):
+        files = [File.model_validate(value) for value in ranks.on_each(on_storage(write))]
+        ranks.on_main(on_storage(lambda: _finish(hidden, final, files, state, run)))
+
+
+def _on_storage(work: Callable[[], Result], step: int, place: Path) -> Result:
+    """Do work on storage. Raises PodFailure for its errors, also those that Rust code words."""
+    try:
+        return work()
+    except (OSError, SafetensorError) as error:
+        number = error.errno if isinstance(error, OSError) else storage_error(error)
+        detail = os.strerror(number) if number else str(error)
+        fewer = ", or lower spec.checkpoint.keep" if number in (ENOSPC, EDQUOT) else ""
         raise PodFailure(
             "StorageFailed",
-            f"the checkpoint of step {state.step} cannot be written: {error.strerror}; make room "
-            "in the store, or lower spec.checkpoint.keep",
+            f"the checkpoint of step {step} cannot be written to {place.parent}: {detail}; "
+            f"{storage_remedy(number)}{fewer}",
             FailureClass.INFRASTRUCTURE,
         ) from error
 
 
-def _begin(hidden: Path) -> None:
-    if hidden.exists():
-        shutil.rmtree(hidden)
+def _begin(hidden: Path, final: Path, run: str) -> bool:
+    """Make an empty hidden folder; False if there is nothing to do."""
+    with suppress(ArtifactInvalid, OSError):
+        manifest, _ = verify(final)
+        if manifest.kind == KIND and manifest.run == run:
+            return False
+    for left in (hidden, _old(hidden)):  # by a crash
+        if left.exists():
+            shutil.rmtree(left)
     hidden.mkdir(parents=True)
+    return True
 
 
 def _finish(hidden: Path, final: Path, files: list[File], state: State, run: str) -> None:
-    place = hidden / STATE
-    write_atomic(place, canonical(state.to_json()))
-    own = File(path=STATE, bytes=place.stat().st_size, sha256=hash_file(place))
+    write_atomic(hidden / STATE, canonical(state.to_json()))
     manifest = Manifest(
-        kind="Checkpoint",
+        kind=KIND,
         run=run,
         facts={"step": state.step},
-        files=sorted([*files, own], key=lambda file: file.path),
+        files=sorted([*files, _entry(hidden / STATE)], key=lambda file: file.path),
     )
     write_atomic(hidden / MANIFEST, canonical(manifest.to_json()))
-    if final.exists():
-        shutil.rmtree(final)
+    if final.exists():  # damaged: else there was nothing to do
+        final.rename(_old(hidden))
     hidden.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
+    if _old(hidden).exists():
+        shutil.rmtree(_old(hidden))
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _old(hidden: Path) -> Path:
+    return hidden.with_name(f"{hidden.name}.old")
+
+
+def _entry(file: Path) -> File:
+    return File(path=file.name, bytes=file.stat().st_size, sha256=hash_file(file))

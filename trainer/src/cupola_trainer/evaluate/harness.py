@@ -20,6 +20,7 @@ from lm_eval.tasks import TaskManager
 from cupola_api.outcome import FailureClass
 from cupola_trainer.evaluate import harness_config
 from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject
+from cupola_trainer.failures import failure_of
 from cupola_trainer.likelihood import LOGITS
 from cupola_trainer.pod import PodFailure
 
@@ -106,7 +107,9 @@ def measure(subject: Subject, task: Task, *, limit: int | None) -> Result:
 
 
 def _invalid(name: str, error: Exception) -> PodFailure:
-    """Whatever the harness finds wrong with the files of a task."""
+    """Whatever the harness finds wrong with the files of a task, if not with memory or storage."""
+    if failure := failure_of(error, remedy="choose a pool with more memory in spec.pools"):
+        return failure
     first = f"{type(error).__name__}: {error}".splitlines()[0]
     return PodFailure(
         "HarnessTaskInvalid",

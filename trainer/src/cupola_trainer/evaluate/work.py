@@ -25,6 +25,7 @@ from cupola_trainer import generate
 from cupola_trainer.evaluate.outcome import SCORES, outcome_of
 from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, lines, scores
 from cupola_trainer.evaluate.tasks import Prepared, Report, prepare
+from cupola_trainer.failures import failure_of, is_memory
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure, attempt
 from cupola_trainer.storage import open_input, path_of
@@ -71,8 +72,8 @@ def _measured(
 ) -> dict[str, Result]:
     try:
         return _measure(source, folder, tasks, device, report)
-    except RuntimeError as error:
-        if "out of memory" in str(error) or "DefaultCPUAllocator" in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if is_memory(error):
             raise PodFailure(
                 "OutOfMemory",
                 f"{source.kind} {source.name} does not fit the memory of the pod; choose a pool "
@@ -89,7 +90,7 @@ def _measure(
     try:
         subject = Subject(*generate.load(folder, device="cuda" if device == "Gpu" else "cpu"))
     except (OSError, ValueError) as error:
-        raise PodFailure(
+        raise failure_of(error) or PodFailure(
             "ModelUnreadable",
             f"the model of {source.kind} {source.name} cannot be loaded: {error}"[:400],
             FailureClass.DATA,

@@ -22,6 +22,7 @@ from cupola_api.outcome import FailureClass
 from cupola_api.run import FineTuneRun
 from cupola_api.training import Precision
 from cupola_trainer import generate
+from cupola_trainer.failures import failure_of
 from cupola_trainer.finetune import settings
 from cupola_trainer.pod import PodFailure
 
@@ -47,7 +48,7 @@ def load_base(folder: Path, run: FineTuneRun) -> tuple[PreTrainedModel, PreTrain
     try:
         model, tokenizer = generate.load(folder)
     except (OSError, ValueError) as error:
-        raise PodFailure(
+        raise failure_of(error) or PodFailure(
             "ModelUnreadable",
             f"the model of {run.base.kind} {run.base.name} cannot be loaded: {error}"[:400],
             FailureClass.DATA,

@@ -7,6 +7,7 @@ or is stopped starts over.
 
 from __future__ import annotations
 
+import math
 import shutil
 import warnings
 from contextlib import nullcontext
@@ -41,7 +42,7 @@ def finetune(run: FineTuneRun) -> Outcome:
     # The libraries call one another by old names.
     warnings.filterwarnings("ignore", ".* is deprecated", FutureWarning)
     torch.set_num_threads(run.world.threads)
-    with ranks_of(run.world) as ranks:
+    with ranks_of(run.world, run.output) as ranks:
         done = ranks.on_main(lambda: _finished(run))
         if done:
             return _succeeded(
@@ -115,8 +116,7 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         return Outcome(
             outcome=OutcomeKind.STOPPED,
             reason="Terminated",
-            message=f"stopped after step {watcher.step}; the next attempt starts over",
-            step=watcher.step,
+            message=f"stopped as asked after step {watcher.step}; the next attempt starts over",
         )
     figures = ModelSummary(
         parameters=1,  # counted when it is saved
@@ -144,7 +144,8 @@ def _publish(
     from cupola_trainer import generate, likelihood  # noqa: PLC0415
     from cupola_trainer.finetune import artifact as models  # noqa: PLC0415
 
-    shutil.rmtree(place, ignore_errors=True)  # of a run by hand
+    if place.exists():  # left by a kill in a run by hand
+        shutil.rmtree(place)
     parameters, changed = models.save(place, path_of(run.base.uri), run, trained)
     torch.set_num_threads(run.world.threads * run.world.gpus_per_node)  # the other ranks wait
     model, tokenizer = generate.load(place, device=device)
@@ -154,6 +155,13 @@ def _publish(
     if held_out:
         loss = sum(likelihood.losses(model, held_out)) / sum(s.scored for s in held_out)
         entropy = likelihood.unigram_entropy(held_out)
+        if not math.isfinite(loss):
+            raise PodFailure(
+                "LossNotFinite",
+                f"the tuned model has loss {loss} on held-out answers; set a lower "
+                "spec.schedule.learningRate and a new spec.revision",
+                FailureClass.USER,
+            )
     summary = figures.model_copy(
         update={
             "parameters": parameters,

@@ -26,8 +26,8 @@ from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import data
 from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.loop import Loop
-from cupola_trainer.pretrain.report import Report
-from cupola_trainer.pretrain.validate import validation_loss
+from cupola_trainer.pretrain.report import Origin, Report
+from cupola_trainer.pretrain.validate import Stopped, validation_loss
 from cupola_trainer.termination import Termination
 
 ARTIFACT = "artifact"
@@ -48,48 +48,49 @@ def pretrain(run: PretrainRun) -> Outcome:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     deep.accumulation(run)
     folder = storage.path_of(run.folder)
-    with Termination() as termination, ranks_of(run.world) as ranks:
+    with ranks_of(run.world, run.output) as ranks:
         if done := ranks.on_main(lambda: _finished(folder, run)):
             return _succeeded(Artifact.model_validate(done))
         ranks.on_main(lambda: data.check(run))
         datasets = data.open_datasets(run)
-        engine, state = _start(run, ranks, folder)
         attempt = folder / pod.attempt()
-        with Report(run, attempt, state) if ranks.main else nullcontext() as report:
+        names = ranks.on_main(lambda: [one.name for one in checkpoint.earlier_attempts(attempt)])
+        engine, origin = _start(run, ranks, folder)
+        with (
+            Termination() as termination,
+            Report(run, attempt, origin) if ranks.main else nullcontext() as report,
+        ):
             loop = Loop(
                 run,
                 ranks,
                 engine,
                 data=data.TrainingData(run, datasets),
                 attempt=attempt,
-                state=state,
+                earlier=[folder / name for name in names],
+                state=origin.state,
             )
             if not loop.train(termination, report):
-                return Outcome(
-                    outcome=OutcomeKind.STOPPED,
-                    reason="Terminated",
-                    message=f"stopped as asked after step {loop.step} of {run.steps}; the next "
-                    "attempt goes on from there",
-                    step=loop.step,
-                )
-            summary = _measure(run, ranks, loop, datasets)
+                return _stopped(run, loop)
+            try:
+                summary = _measure(run, ranks, loop, datasets, termination)
+            except Stopped:
+                loop.save(report)
+                return _stopped(run, loop)
             weights = deep.full_weights(engine, ranks)
             done = ranks.on_main(lambda: _export(run, attempt, datasets[0], weights, summary))
             return _succeeded(Artifact.model_validate(done))
 
 
-def _start(
-    run: PretrainRun, ranks: Ranks, folder: Path
-) -> tuple[deep.Engine, checkpoint.State | None]:
-    """The engine in the state of the newest checkpoint, or of a new model."""
-    path = ranks.on_main(lambda: _newest(folder, run))
+def _start(run: PretrainRun, ranks: Ranks, folder: Path) -> tuple[deep.Engine, Origin]:
+    """The engine in the state of the newest whole checkpoint, or of a new model; and which it was."""
+    path, passed_over = ranks.on_main(lambda: _newest(folder, run))
     model = build(run.shape, run.hyperparameters.seed)
     bf16 = run.hyperparameters.precision is Precision.BF16
     choose_attention(model, cpu=ranks.device.type == "cpu", bf16=bf16)
     if run.activation_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if path is None:
-        return deep.start(model, run), None
+        return deep.start(model, run), Origin(passed_over=passed_over)
     try:
         saved = checkpoint.Checkpoint(folder / path)
         deep.load_weights(model, saved)
@@ -99,26 +100,42 @@ def _start(
         raise PodFailure(
             "CheckpointInvalid", f"{error}; delete that folder", FailureClass.INFRASTRUCTURE
         ) from error
-    return engine, saved.state
+    return engine, Origin(saved.state, saved.saved_at, passed_over)
 
 
-def _newest(folder: Path, run: PretrainRun) -> str | None:
-    """The newest checkpoint that verifies, relative to the run's folder; says what it passes over."""
+def _newest(folder: Path, run: PretrainRun) -> tuple[str | None, int]:
+    """The newest checkpoint that verifies, relative to the run's folder; says what it passes over.
+
+    Beside it the number of those.
+    """
     path, passed_over = checkpoint.newest(folder, run.digest)
     for warning in passed_over:
         print(f"warning: {warning}", flush=True)
-    if path is None:
-        return None
-    relative = path.relative_to(folder).as_posix()
-    print(f"going on from {relative}", flush=True)
-    return relative
+    relative = path.relative_to(folder).as_posix() if path else None
+    if relative:
+        print(f"going on from {relative}", flush=True)
+    return relative, len(passed_over)
 
 
 def _measure(
-    run: PretrainRun, ranks: Ranks, loop: Loop, datasets: list[data.Dataset]
+    run: PretrainRun,
+    ranks: Ranks,
+    loop: Loop,
+    datasets: list[data.Dataset],
+    termination: Termination,
 ) -> ModelSummary:
+    """The figures of a trained model. Raises Stopped, or PodFailure for weights without a loss."""
     held_out = data.ValidationData(run.shape.context, datasets)
-    loss = validation_loss(loop.engine, held_out, ranks, micro_batch=run.micro_batch)
+    loss = validation_loss(
+        loop.engine, held_out, ranks, micro_batch=run.micro_batch, termination=termination
+    )
+    if loss is not None and not math.isfinite(loss):
+        raise PodFailure(
+            "LossNotFinite",
+            f"the loss on held-out text was {loss} after the last step; start a new run "
+            "(spec.revision) with a lower spec.schedule.learningRate or a longer warmup",
+            FailureClass.USER,
+        )
     return ModelSummary(
         parameters=sum(math.prod(shape) for shape in deep.shapes(loop.engine).values()),
         tokens=run.steps * run.sequences_per_step * run.shape.context,
@@ -147,6 +164,17 @@ def _export(
         summary=summary,
     )
     return artifact.to_json()
+
+
+def _stopped(run: PretrainRun, loop: Loop) -> Outcome:
+    saved = loop.saved is not None
+    return Outcome(
+        outcome=OutcomeKind.STOPPED,
+        reason="Terminated",
+        message=f"stopped as asked after step {loop.step} of {run.steps}; the next attempt "
+        + ("goes on from there" if saved else "begins anew"),
+        step=loop.saved,
+    )
 
 
 def _succeeded(artifact: Artifact) -> Outcome:

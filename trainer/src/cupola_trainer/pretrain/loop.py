@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -37,14 +38,18 @@ class Loop:
         *,
         data: TrainingData,
         attempt: Path,
+        earlier: Sequence[Path],
         state: checkpoint.State | None,
     ) -> None:
-        """`state`: of the checkpoint that the engine was restored from."""
+        """`earlier`: older attempts; `state`: of the checkpoint that the engine was restored from."""
         self._run = run
         self._ranks = ranks
         self.engine = engine
         self._data = data
         self._attempt = attempt
+        self._earlier = earlier
+        self.saved = state.step if state else None
+        """Step of the newest checkpoint."""
         self.step = state.step if state else 0
         self.losses: deque[float] = deque(state.losses if state else [], maxlen=LAST_LOSSES)
 
@@ -68,15 +73,22 @@ class Loop:
             if report:
                 report.step(self.step, loss=loss, rate=rate, norm=norm)
             if stop or (save and self.step < run.steps):
-                if report:
-                    report.saving()
-                self._save()
+                self.save(report)
                 saved = time.monotonic()
-                if report:
-                    report.saved(self.step)
             if stop:
                 return False
         return True
+
+    def save(self, report: Report | None) -> None:
+        """Make a checkpoint of this step, if there is none; raises PodFailure if storage fails."""
+        if self.saved == self.step:
+            return
+        if report:
+            report.saving()
+        self._save()
+        self.saved = self.step
+        if report:
+            report.saved(self.step)
 
     def _step(self) -> tuple[float, float, float]:
         """One optimizer step: this rank's share of the loss and of the gradient's norm, the rate."""
@@ -109,6 +121,7 @@ class Loop:
         return float(total) / (len(parts) * size), norm / size, rate
 
     def _check(self, loss: float, norm: float, rate: float) -> None:
+        # The user's move: training is deterministic, so the next attempt would come to the same.
         if not math.isfinite(loss) or not math.isfinite(norm):
             raise PodFailure(
                 "LossNotFinite",
@@ -133,4 +146,7 @@ class Loop:
         mine = deep.own_fragments(self.engine, self._ranks)
         checkpoint.save(folder, mine, state, run=run.digest, ranks=self._ranks)
         if self._ranks.main:
-            checkpoint.prune(folder, run.checkpoint_keep)
+            try:
+                checkpoint.prune(folder, run.checkpoint_keep, self._earlier)
+            except OSError as error:  # the next one tries again
+                print(f"warning: not every old checkpoint could be deleted: {error}", flush=True)

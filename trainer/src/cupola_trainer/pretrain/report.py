@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from cupola_api import metrics
 from cupola_api.run import PretrainRun
@@ -20,11 +20,21 @@ _LINE_SECONDS = 5.0
 _SMOOTHED = 20
 
 
+class Origin(NamedTuple):
+    """Where an attempt goes on from."""
+
+    state: State | None = None
+    """Of the checkpoint; None: the attempt begins anew."""
+    saved_at: float = 0
+    """When that checkpoint was complete, Unix time."""
+    passed_over: int = 0
+    """Newer checkpoints that are damaged."""
+
+
 class Report:
     """Serves and records the progress of a run while it is open."""
 
-    def __init__(self, run: PretrainRun, attempt: Path, state: State | None) -> None:
-        """`state`: of the checkpoint that this attempt goes on from."""
+    def __init__(self, run: PretrainRun, attempt: Path, origin: Origin) -> None:
         self._steps = run.steps
         self._tokens = run.sequences_per_step * run.shape.context
         self._times = deque([time.monotonic()], maxlen=_SMOOTHED + 1)
@@ -32,9 +42,20 @@ class Report:
         self._open = ExitStack()
         self._meter = self._open.enter_context(Meter())
         self._history = self._open.enter_context(History(attempt))
-        self._meter.set(self._progress(state.step if state else 0) | {metrics.STEPS: run.steps})
-        if state:
-            self._meter.set({metrics.CHECKPOINT_STEP: state.step})
+        step = origin.state.step if origin.state else 0
+        self._meter.set(
+            self._progress(step)
+            | {
+                metrics.STEPS: run.steps,
+                metrics.RESUMED_STEP: step,
+                metrics.RESUMED_TIME: origin.saved_at,
+                metrics.PASSED_OVER: origin.passed_over,
+            }
+        )
+        if origin.state:
+            self._meter.set(
+                {metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: origin.saved_at}
+            )
 
     def step(self, step: int, *, loss: float, rate: float, norm: float) -> None:
         """Say that `step` steps are done, and how the last one went."""
