@@ -48,6 +48,10 @@ def says(kind: str, cause: FailureClass | None = None, **more: Any) -> Outcome:
         (pod(143, says("Stopped", step=5), by_node=True), (None, "Disrupted", True)),
         (pod(None, by_node=True), (INFRASTRUCTURE, "Disrupted", False)),
         (pod(137, reason="OOMKilled"), (MEMORY, "OOMKilled", False)),
+        (
+            pod(1, says("Failed", INFRASTRUCTURE, reason="RankLost"), reason="OOMKilled"),
+            (MEMORY, "OOMKilled", False),
+        ),
         (pod(137, reason="Error"), (INFRASTRUCTURE, "Killed", False)),
         (pod(128, reason="StartError"), (UNKNOWN, "StartError", False)),
         (pod(128, reason="ContainerCannotRun"), (UNKNOWN, "StartError", False)),
@@ -95,9 +99,9 @@ IN_ORDER = [
     pod(None, by_node=True),
     pod(1, says("Failed", UNKNOWN)),
     pod(1),
-    pod(1, says("Failed", INFRASTRUCTURE, reason="RankLost")),
     pod(143, says("Stopped", step=5)),
     pod(143),
+    pod(1, says("Failed", INFRASTRUCTURE, reason="RankLost")),
 ]
 
 

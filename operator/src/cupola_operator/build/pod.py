@@ -15,7 +15,7 @@ FOLDER = "/etc/cupola"
 RUN_PATH = f"{FOLDER}/{RUN_FILE}"
 MESSAGE_PATH = "/dev/termination-log"
 GRACE_SECONDS = 60
-"""Between SIGTERM and SIGKILL: torchrun takes 30 s at most to end its ranks."""
+"""Between SIGTERM and SIGKILL: the time that a save may take."""
 
 
 def template(

@@ -13,6 +13,9 @@ from cupola_operator.children import Resolved
 from cupola_operator.cluster import Object
 from cupola_operator.world import World
 
+_SECONDS_TO_EXIT = 5
+"""That torchrun needs for itself within the grace of a pod."""
+
 VERBS = {"PretrainRun": "pretrain", "FineTuneRun": "finetune"}
 """What the trainer is told to do, and the label `cupola.dev/stage`, by kind of run."""
 
@@ -46,8 +49,12 @@ def pytorch_job(
         threads=ranks.threads,
         resources=pod.device_resources(pool, ranks.gpus_per_node),
         shared_memory=ranks.device == "Gpu",
-        # Each line of the log begins with the local rank that printed it.
-        environment={"PET_TEE": "3"},
+        environment={
+            # Each line of the log begins with the local rank that printed it.
+            "PET_TEE": "3",
+            # torchrun would kill its ranks after 30 s, in the middle of a large save.
+            "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(pod.GRACE_SECONDS - _SECONDS_TO_EXIT),
+        },
     )
     replicas = {"Master": 1} | ({"Worker": ranks.nodes - 1} if ranks.nodes > 1 else {})
     return {

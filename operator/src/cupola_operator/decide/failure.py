@@ -66,7 +66,7 @@ def blame(failure: Failure) -> tuple[int, bool]:
     """The order of `worst`: a cause that needs a person first, what only follows from others last."""
     match failure.cause:
         case None:
-            order = 6
+            order = 5
         case FailureClass.USER | FailureClass.DATA:
             order = 0
         case FailureClass.OUT_OF_MEMORY:
@@ -74,17 +74,22 @@ def blame(failure: Failure) -> tuple[int, bool]:
         case _ if failure.reason in (DISRUPTED, KILLED):
             order = 2
         case _ if failure.reason == FOLLOWING:
-            order = 5
+            order = 6
         case _:
             order = 4 if failure.reason == NO_MESSAGE else 3
     return order, not failure.saved
 
 
 def _said(pod: Pod, said: Outcome) -> Failure:
-    """What the program said of its failure; that its node ended it explains all but its own faults."""
+    """What the program said of its failure; that its node ended it explains all but its own faults.
+
+    That it lost a rank is explained by its node having killed that one for memory.
+    """
     cause = said.failure or FailureClass.UNKNOWN
     message = said.message or f"pod {pod.name} failed ({said.reason}); its log may tell more"
     own = (FailureClass.USER, FailureClass.DATA, FailureClass.OUT_OF_MEMORY)
+    if pod.reason == OOM_KILLED and said.reason == FOLLOWING:
+        return Failure(FailureClass.OUT_OF_MEMORY, OOM_KILLED, _out_of_memory(pod))
     if pod.by_node and cause not in own:
         return _infrastructure(DISRUPTED, f"pod {pod.name} was ended by its node: {message}")
     return Failure(cause, said.reason, message)
