@@ -176,6 +176,14 @@ def test_a_gang_that_was_not_seen_whole_is_estimated(
     assert charged.estimated is estimated
 
 
+@pytest.mark.parametrize(("outcome", "estimated"), [("Lost", True), ("Failed", False)])
+def test_a_lost_job_of_which_no_pod_was_seen_is_estimated(
+    placement: Placement, outcome: str, estimated: bool
+) -> None:
+    charged = ledger.charge(attempt(outcome=outcome), [], now=at(90), placement=placement)
+    assert charged.estimated is estimated
+
+
 def test_status_stays_bounded_and_no_cent_is_lost(placement: Placement) -> None:
     many = [pod(0, 10, uid=f"p{i}") for i in range(ledger.MAX_PODS + 6)]
     charged = ledger.charge(attempt(), many, now=at(90), placement=placement)

@@ -27,6 +27,7 @@ def pod(role: str = "m", number: int = 1, **more: Any) -> Pod:
         name=f"{role}{number}",
         uid=f"{role}{number}",
         owner=f"j{number}",
+        resource=more.pop("resource", "00000001-uid"),
         revision=1,
         stage="pretrain",
         attempt=number,
@@ -146,6 +147,13 @@ def test_the_training_operator_ends_what_is_left_of_a_gang(bench: Any) -> None:
     step = bench(jobs=(job(),), pods=pods, attempts=[ended(1)])
     assert step.verdict.actions == ()
     assert step.verdict.message.endswith("its pods are ending")
+
+
+def test_the_pods_of_an_earlier_resource_of_the_name_are_not_taken_for_its_own(bench: Any) -> None:
+    said = Outcome(outcome=OutcomeKind.STOPPED, step=70)
+    stranger = pod(terminal=True, exit_code=143, outcome=said, resource="another")
+    step = bench(pods=(stranger,), attempts=[Attempt(number=1, name="base-ptj-r1-a1")])
+    assert step.status.attempts[0].reason == "PodsLost"
 
 
 def test_a_gang_that_misses_a_pod_is_deleted(bench: Any) -> None:

@@ -24,6 +24,7 @@ def pod(role: str, started: datetime | None = None, **more: Any) -> Pod:
         name=role,
         uid=role,
         owner="j1",
+        resource="00000001-uid",
         revision=1,
         stage="pretrain",
         attempt=1,

@@ -7,7 +7,7 @@ that nobody observed is taken from the last evidence, and marked estimated:
 - a pod that vanished held its devices until it was last seen running;
 - a pod that ended without saying when held them until one of its conditions last changed;
 - a pod whose node came back without it held them until its node believes that it ended;
-- a pod of a gang that nobody ever saw does not count.
+- a pod that nobody ever saw does not count.
 
 Wasted is, of a gang that did not succeed, what came after the last checkpoint (all, if there is
 none). A Job keeps the parts that its pods finished: wasted is the time of failed pods and, if the
@@ -78,13 +78,14 @@ def charge(
     if attempt.outcome in (None, "Succeeded"):
         wasted = Decimal(0) if gang else _used(i for i in intervals if i.outcome == "Failed")
     elif gang:
-        wasted = used - (seen - _used(intervals, after=checkpoint) if checkpoint else 0)
+        wasted = used - (seen - _used(intervals, after=checkpoint))
     else:
         wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
     begin = min((i.start for i in intervals), default=None)
     last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
     here = {pod.uid for pod in pods}
-    unseen = gang is not None and len(times) < min(gang.pods, MAX_PODS)
+    expected = min(gang.pods, MAX_PODS) if gang else attempt.outcome == "Lost"
+    unseen = len(times) < expected
     for time in times:
         waits = time.started_at is None and time.uid in here
         unseen = unseen or time.estimated or (not time.outcome and not waits)

@@ -79,8 +79,8 @@ class Stage:
             if (
                 pod.owner == job.uid
                 if job
-                else (pod.revision, pod.stage, pod.attempt)
-                == (world.revision, self.label, attempt.number)
+                else (pod.resource, pod.revision, pod.stage, pod.attempt)
+                == (world.uid, world.revision, self.label, attempt.number)
             )
         ]
         return sorted(mine, key=lambda pod: (not pod.master, pod.index, pod.name))
