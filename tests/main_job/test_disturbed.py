@@ -48,6 +48,24 @@ def everything_is_killed_at_once(run: Training, shell: subprocess.Popen[str]) ->
     kill(*run.job.processes(), shell.pid)
 
 
+def the_newest_checkpoint_is_damaged(run: Training, shell: subprocess.Popen[str]) -> None:
+    """One bit of it, when nobody is at work any more."""
+    kill(*run.job.processes(), shell.pid)
+    shell.wait(timeout=60)
+    wait_until_gone(run)
+    newest = max(run.checkpoints(), key=lambda path: path.name)
+    file = next(newest.glob("rank-00001.safetensors"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+
+
+def wait_until_gone(run: Training) -> None:
+    end = time.monotonic() + 20
+    while run.job.processes() and time.monotonic() < end:
+        time.sleep(0.05)
+
+
 def the_shell_is_asked_to_stop(_: Training, shell: subprocess.Popen[str]) -> None:
     shell.send_signal(signal.SIGTERM)
 
@@ -67,6 +85,8 @@ class Case:
     causes: tuple[str | None, ...]
     saves: bool = False
     """Whether the attempt makes a checkpoint before it ends."""
+    damages: bool = False
+    """Whether the newest checkpoint is of no use after it."""
     seconds: int = 0
     """That the gang may still hold its slots: torchrun has to see that a rank is gone."""
 
@@ -80,6 +100,13 @@ CASES = {
         ),
         Case(the_shell_is_killed, -signal.SIGKILL, ("Lost",), (INFRASTRUCTURE,)),
         Case(everything_is_killed_at_once, -signal.SIGKILL, ("Lost",), (INFRASTRUCTURE,)),
+        Case(
+            the_newest_checkpoint_is_damaged,
+            -signal.SIGKILL,
+            ("Lost",),
+            (INFRASTRUCTURE,),
+            damages=True,
+        ),
         Case(the_shell_is_asked_to_stop, 128 + signal.SIGTERM, ("Stopped",), (None,), saves=True),
         Case(it_is_suspended, 1, ("Stopped",), (None,), saves=True),
     )
@@ -126,9 +153,7 @@ def story(training: Callable[[str], Training]) -> Story:
             continue
         output, _ = shell.communicate(timeout=100)
         assert shell.returncode == case.exit_code, output
-        end = time.monotonic() + 20
-        while run.job.processes() and time.monotonic() < end:
-            time.sleep(0.05)
+        wait_until_gone(run)
         told.left[name] = run.job.processes()
         told.phases[name] = run.status()["phase"]
         if case.disturb is it_is_suspended:
@@ -165,8 +190,11 @@ def test_it_is_told_why_the_attempt_ended(story: Story, name: str) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_next_one_goes_on_from_the_newest_checkpoint(story: Story, name: str) -> None:
-    attempt, after = story.attempt(name), story.next_attempt(name)
-    assert after["resumedStep"] == attempt["checkpointStep"] >= story.steps[name]
+    case, attempt, after = CASES[name], story.attempt(name), story.next_attempt(name)
+    assert after["resumedStep"] == attempt["checkpointStep"]
+    assert (after["resumedStep"] < story.steps[name]) is case.damages
+    if case.damages:
+        assert after["passedOver"] == 1
     told = story.events
     words = f"going on from step {after['resumedStep']}"
     assert any(words in message for message in told), told
@@ -178,10 +206,17 @@ def test_what_was_wasted_is_what_came_after_the_checkpoint(story: Story, name: s
     wasted = Decimal(attempt["wasted"])
     if case.saves:
         assert wasted == 0
+    elif case.damages:
+        assert wasted > 0
     else:
         seconds = Decimal(story.lost[name]) + TOLERANCE + case.seconds
         assert 0 <= wasted <= seconds * SLOTS * PRICE
     assert Decimal(attempt["cost"]) == round(Decimal(attempt["gpuSeconds"]) * PRICE, 6)
+
+
+def test_a_damaged_checkpoint_is_told_of(story: Story) -> None:
+    words = "damaged and passed over: 1 newer"
+    assert any(words in message for message in story.events), story.events
 
 
 def test_money_adds_up(story: Story) -> None:

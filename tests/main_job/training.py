@@ -71,6 +71,11 @@ class Training:
                 continue  # pruned meanwhile
         return max(found)
 
+    def checkpoints(self) -> list[Path]:
+        """The folders of the checkpoints of all attempts."""
+        folder = self.job.workdir / f"store/default/pretrainjob/{self.name}"
+        return list(folder.glob("*/*/checkpoints/step-*"))
+
     def wait_for_checkpoint(self, shell: subprocess.Popen[str], attempt: int = 1) -> None:
         end = time.monotonic() + 200
         while self.checkpoint(attempt)[0] == 0:
