@@ -128,7 +128,9 @@ def test_nobody_guesses_at_pods_that_were_never_seen_running(placement: Placemen
     assert charged.estimated is False
 
 
-def test_an_end_that_is_observed_replaces_what_was_thought(placement: Placement) -> None:
+def test_what_was_charged_stays_when_the_end_lies_before_the_last_look(
+    placement: Placement,
+) -> None:
     ahead = ledger.charge(attempt(), [pod(0, uid="u")], now=at(60), placement=placement)
     assert ahead.gpu_seconds == "120"
     ended = ledger.charge(
@@ -137,7 +139,7 @@ def test_an_end_that_is_observed_replaces_what_was_thought(placement: Placement)
         now=at(61),
         placement=placement,
     )
-    assert (ended.gpu_seconds, ended.estimated) == ("110", False)
+    assert (ended.gpu_seconds, ended.wasted, ended.estimated) == ("120", "0.012", True)
 
 
 def test_an_older_view_of_a_pod_takes_nothing_back(placement: Placement) -> None:

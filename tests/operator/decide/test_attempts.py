@@ -336,6 +336,14 @@ def test_an_attempt_whose_job_was_gone_before_it_was_seen_is_known_by_its_pods(
     assert stranger.status.attempts == []
 
 
+@pytest.mark.parametrize(("outcome", "estimated"), [("Failed", False), (None, True)])
+def test_a_pod_whose_end_was_never_seen_makes_the_figures_a_guess(
+    bench: Any, outcome: str | None, estimated: bool
+) -> None:
+    over = ended(1, "Lost", pods=[PodTime(uid="m1", outcome=outcome)])
+    assert bench(attempts=[over]).status.attempts[0].estimated is estimated
+
+
 def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:
     step = bench(attempts=[ended(1, "Succeeded")], jobs=(job(complete=True),))
     assert step.verdict is None

@@ -65,8 +65,10 @@ def charge(
     """The attempt with the times of its pods and its figures so far; its last ones if it ended.
 
     `gang`: of a PyTorchJob; None for a Job. `checkpoint`: when the newest checkpoint of the run
-    was complete; None if there is none. Of more than `MAX_PODS` pods those beyond count as long as
-    they are there, and figures then never fall.
+    was complete; None if there is none. What was charged is not taken back, for a budget must not be
+    held and free in turns: where an end turns out to lie before the last look (clocks differ, a list
+    lagged behind), the figure stays, estimated. Of more than `MAX_PODS` pods those beyond count as
+    long as they are there.
     """
     now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
     times = _times(attempt, pods, now, whole=gang is not None and len(pods) == gang.pods)
@@ -74,7 +76,7 @@ def charge(
     beyond = [_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
     intervals = [interval for time in [*times, *beyond] if (interval := _interval(time))]
     seen = _used(intervals)
-    used = max(seen, Decimal(attempt.gpu_seconds)) if len(times) == MAX_PODS else seen
+    used = max(seen, Decimal(attempt.gpu_seconds))
     if attempt.outcome in (None, "Succeeded"):
         wasted = Decimal(0) if gang else _used(i for i in intervals if i.outcome == "Failed")
     elif gang:

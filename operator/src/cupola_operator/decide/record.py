@@ -39,7 +39,7 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     pods = stage.pods(world, last)
     old = recorded(last)
     if old and not pods:
-        return world.status, None
+        return _gone(world.status, last), None
     end = _named(world, stage, ending(stage, last, stage.job(world, last.number), pods, world.now))
     if old:
         end = truer(old, end)
@@ -60,6 +60,15 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
         if known.number < charged.number:
             entries[known.stage, known.number] = _earlier(world, stage, known, charged, attempts)
     return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
+
+
+def _gone(status: Status, last: Attempt) -> Status:
+    """Status when nothing is left of the newest attempt: a pod whose end was not seen is a guess."""
+    if last.estimated or all(time.outcome for time in last.pods):
+        return status
+    guess = last.model_copy(update={"estimated": True})
+    attempts = [guess if attempt is last else attempt for attempt in status.attempts]
+    return status.model_copy(update={"attempts": attempts})
 
 
 def _begun(world: World, stage: Stage, after: int) -> Attempt | None:

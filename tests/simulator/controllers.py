@@ -1,0 +1,82 @@
+"""The Job controller, the training operator and the garbage collector, on their own time.
+
+What they decide is the code of the local run (`cupola_operator.local`), so that one model of them is
+kept.
+"""
+
+from __future__ import annotations
+
+from cupola_operator.cluster import AlreadyExists, Key, Object
+from cupola_operator.local import jobs, pytorchjobs
+
+from .cluster import EPOCH, Api
+
+SYNC = {"Job": jobs.sync, "PyTorchJob": pytorchjobs.sync}
+
+
+class Controllers:
+    """Controllers that look at what changed since they last looked."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.changed: dict[Key, None] = {}
+        self.due: dict[Key, float] = {}
+        api.watchers.append(self._seen)
+        api.before_removal = lambda: self.sync("Job")
+
+    def sync(self, *kinds: str) -> bool:
+        """Look at every Job and PyTorchJob that changed, or those of `kinds`; whether that did anything."""
+        now = self.api.clock()
+        for key in [key for key, due in self.due.items() if due <= now]:
+            del self.due[key]
+            self.changed[key] = None
+        keys = [key for key in self.changed if not kinds or key.kind in kinds]
+        for key in keys:
+            del self.changed[key]
+        return sum(self._sync(key, now) for key in keys) > 0
+
+    def collect(self) -> bool:
+        """Ask for deletion of what has lost its owner; whether there was any."""
+        orphans = self.api.orphans()
+        for value in orphans:
+            metadata = value["metadata"]
+            self.api.delete(Key(value["kind"], metadata["namespace"], metadata["name"]))
+        return bool(orphans)
+
+    def _sync(self, key: Key, now: float) -> bool:
+        job = self.api.get(key)
+        if job is None:
+            return False
+        uid = job["metadata"]["uid"]
+        mine = sorted(
+            (one, pod)
+            for one, pod in self.api.list("Pod").items()
+            if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", []))
+        )
+        pods = [pod for _, pod in mine]
+        changes = SYNC[key.kind](job, pods, EPOCH + now)
+        moved = changes.status != job.get("status")
+        if moved:
+            self.api.put({**job, "status": changes.status})
+        for pod in changes.delete:
+            moved = moved or "deletionTimestamp" not in pod["metadata"]
+            self.api.delete(Key("Pod", key.namespace, pod["metadata"]["name"]))
+        for pod in changes.create:
+            try:
+                self.api.create(pod)
+                moved = True
+            except AlreadyExists:
+                continue  # one of that name is on its way out; its removal wakes this job again
+        if changes.again is not None:
+            self.due[key] = now + changes.again
+        return moved
+
+    def _seen(self, value: Object) -> None:
+        metadata = value["metadata"]
+        if value["kind"] in SYNC:
+            self.changed[Key(value["kind"], metadata["namespace"], metadata["name"])] = None
+        elif value["kind"] == "Pod":
+            # Also those whose owner is another one: a name that becomes free lets a pod be made.
+            for kind in SYNC:
+                for key in self.api.list(kind):
+                    self.changed[key] = None

@@ -1,0 +1,405 @@
+"""Two nodes with kubelets: pods start, their programs work, end and are told to end; nodes go away.
+
+`Run` is the truth about a pod; its object in the cluster is what the kubelet last said of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cupola_api import metrics
+from cupola_api.artifact import digest_of
+from cupola_api.outcome import FailureClass, OutcomeKind
+from cupola_api.run import ATTEMPT
+from cupola_operator import labels
+from cupola_operator.children import DIGEST, REPLICA_INDEX, REPLICA_TYPE
+from cupola_operator.cluster import Key, Object, key_of
+from cupola_operator.local import podstatus
+from cupola_operator.local.controller import phase_of
+
+from .cluster import EPOCH, Api, text
+from .program import STEPS, Store, begun, said, stepped, success
+
+NODES = 2
+SAVING = 5
+"""Seconds that a pod may take to stop, when all goes well."""
+
+
+@dataclass(eq=False)
+class Run:
+    """A pod as it truly is. Times are seconds of the simulation."""
+
+    uid: str
+    key: Key
+    resource: str
+    """uid of the resource whose attempt it is."""
+    job: str
+    revision: int
+    stage: str
+    attempt: int
+    gpus: int
+    index: int
+    master: bool
+    node: int
+    size: int
+    """Pods of its gang; 0 of a Job."""
+    digest: str = ""
+    folder: str = ""
+    taken: float | None = None
+    """When its node took it, and with it the devices."""
+    begun: float | None = None
+    over: float | None = None
+    silent: Object | None = None
+    """What its node would say of its end, if it could."""
+    said: str = ""
+    """Its termination message."""
+    noticed: float = 0.0
+    """When the cluster last learned of it."""
+    asked: float | None = None
+    """When its deletion was asked for."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its program runs."""
+        return self.begun is not None and self.over is None
+
+    @property
+    def stops(self) -> float:
+        """When it will have stopped, if its deletion was asked for: most take a while."""
+        return (self.asked or 0.0) + SAVING * (int(self.uid[:8], 16) % 4 > 0)
+
+    @property
+    def identity(self) -> tuple[str, int, str, int, str]:
+        return self.resource, self.revision, self.stage, self.attempt, self.job
+
+
+@dataclass(eq=False)
+class Gang:
+    """The ranks of a training."""
+
+    members: list[Run] = field(default_factory=list)
+    formed: bool = False
+    step: int = 0
+    weights: str = ""
+    resumed: int = 0
+    saved: tuple[int, float] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can go on."""
+        return self.formed and all(run.alive for run in self.members)
+
+
+class Nodes:
+    """What happens to pods on their nodes."""
+
+    def __init__(self, api: Api, store: Store) -> None:
+        self.api = api
+        self.store = store
+        self.runs: dict[str, Run] = {}
+        self.gangs: dict[str, Gang] = {}
+        self.skew = [0.0] * NODES
+        self.cut: set[int] = set()
+        """Nodes that the API server does not hear."""
+        self.down: set[int] = set()
+        """Nodes without power; cut as well."""
+        self.listing = digest_of("listing")
+        self.mute = False
+        self.strange: set[str] = set()
+        """ConfigMaps that hold no run."""
+        api.watchers.append(self._seen)
+
+    def clock(self, node: int) -> float:
+        """Unix time, as a node believes."""
+        return EPOCH + self.api.clock() + self.skew[node]
+
+    def pod(self, run: Run) -> Object | None:
+        """The object of a pod, if it is still there."""
+        value = self.api.get(run.key)
+        return value if value and value["metadata"]["uid"] == run.uid else None
+
+    # What goes well.
+
+    def take(self, run: Run) -> bool:
+        """The scheduler and a node take a pod."""
+        pod = self.pod(run)
+        if pod is None or run.taken is not None or run.node in self.cut:
+            return False
+        if phase_of(pod) != "Pending":
+            return False
+        run.taken = self.api.clock()
+        now = text(int(run.taken + self.skew[run.node]))
+        ready = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
+        name = pod["spec"]["containers"][0]["name"]
+        waiting = {"waiting": {"reason": "ContainerCreating"}}
+        self._put(
+            pod,
+            {
+                "phase": "Pending",
+                "startTime": now,
+                "conditions": [ready],
+                "containerStatuses": [{"name": name, "state": waiting}],
+            },
+        )
+        return True
+
+    def start(self, run: Run) -> bool:
+        """The containers of a pod start, if the run that it mounts is there."""
+        self.take(run)
+        pod = self.pod(run)
+        if pod is None or run.taken is None or run.begun is not None or run.over is not None:
+            return False
+        if run.node in self.cut or "deletionTimestamp" in pod["metadata"]:
+            return False
+        name = pod["spec"]["volumes"][0]["configMap"]["name"]
+        file = self.api.get(Key("ConfigMap", run.key.namespace, name))
+        if file is None or name in self.strange:
+            return False
+        run.digest = file["metadata"]["annotations"][DIGEST]
+        environment = pod["spec"]["containers"][0]["env"]
+        run.folder = next(one["value"] for one in environment if one["name"] == ATTEMPT)
+        run.begun = self.api.clock()
+        running = podstatus.running(pod, address=run.uid, started=int(self.clock(run.node)))
+        self._put(pod, {**running, "startTime": pod["status"]["startTime"]})
+        if run.size:
+            self._join(run)
+        return True
+
+    def _join(self, run: Run) -> None:
+        """A rank waits for the others; when all are there, they go on from the newest checkpoint."""
+        gang = self.gangs.setdefault(run.job, Gang())
+        if gang.formed:
+            return
+        gang.members = [one for one in gang.members if one.alive and one is not run] + [run]
+        if len(gang.members) < run.size:
+            return
+        gang.formed = True
+        gang.step, gang.weights = (
+            self.store.newest(run.digest) if run.stage == "pretrain" else (0, begun(run.digest))
+        )
+        gang.resumed = gang.step
+
+    def train(self, run: Run, steps: int = 1) -> bool:
+        """A gang does steps, to the last one at most."""
+        gang = self.gangs.get(run.job)
+        if gang is None or not gang.whole or gang.step == STEPS:
+            return False
+        for _ in range(min(steps, STEPS - gang.step)):
+            gang.weights = stepped(gang.weights, gang.step)
+            gang.step += 1
+        return True
+
+    def save(self, run: Run) -> bool:
+        """A gang makes a checkpoint."""
+        gang = self.gangs.get(run.job)
+        if gang is None or not gang.whole or run.stage != "pretrain":
+            return False
+        self.store.save(run.digest, gang.step, gang.weights)
+        gang.saved = (gang.step, self.api.clock())
+        return True
+
+    def finish(self, run: Run) -> bool:
+        """A program comes to its end, all of its gang's with it."""
+        if not run.alive:
+            return False
+        if run.size:
+            gang = self.gangs[run.job]
+            if not gang.whole:
+                return False
+            found = self.store.found(run.digest)
+            if found is None:
+                self.train(run, STEPS)
+                found = self.store.commit(run.digest, run.folder, gang.weights)
+            for one in gang.members:
+                message = success(run.stage, found) if one.master else ""
+                self.end(one, 0, message)
+            return True
+        found = self.store.found(run.digest) if run.stage != "list" else None
+        if found is None and run.stage in ("publish", "evaluate"):
+            found = self.store.commit(run.digest, run.folder, begun(run.digest))
+        listing = self.listing if run.stage == "list" else ""
+        self.end(run, 0, success(run.stage, found, listing))
+        return True
+
+    def scrape(self, address: str) -> dict[str, float]:
+        """What a pod serves on /metrics."""
+        run = self.runs.get(address)
+        if run is None or not run.alive or self.mute or run.node in self.cut:
+            return {}
+        gang = self.gangs.get(run.job)
+        if gang is None or not gang.formed:
+            return {}
+        value = {
+            metrics.STEP: float(gang.step),
+            metrics.STEPS: float(STEPS),
+            metrics.PROGRESS: gang.step / STEPS,
+            metrics.RESUMED_STEP: float(gang.resumed),
+        }
+        if gang.saved:
+            at = EPOCH + gang.saved[1] + self.skew[run.node]
+            value |= {metrics.CHECKPOINT_STEP: gang.saved[0], metrics.CHECKPOINT_TIME: at}
+        return value
+
+    # What a kubelet does on request.
+
+    def stop(self, run: Run) -> bool:
+        """A pod whose deletion was asked for gets SIGTERM, saves if it can, and ends."""
+        pod = self.pod(run)
+        if pod is None or "deletionTimestamp" not in pod["metadata"] or run.node in self.cut:
+            return False
+        if run.alive:
+            self.terminate(run)
+            return True
+        if run.begun is None and run.over is None:
+            run.over = self.api.clock()
+            self._put(pod, {**pod["status"], "phase": "Failed"})
+            return True
+        return False
+
+    def terminate(self, run: Run, disruption: tuple[str, str] | None = None) -> None:
+        """SIGTERM: all ranks agree on a step, save, and end; one that cannot agree just ends."""
+        if not run.size:
+            self.end(run, 143, said(OutcomeKind.STOPPED, "Stopped", None, None), disruption)
+            return
+        gang = self.gangs[run.job]
+        if not gang.whole:
+            self.end(run, 143, "", disruption)
+            return
+        self.save(run)
+        step = gang.step if run.stage == "pretrain" else None
+        message = said(OutcomeKind.STOPPED, "Stopped", None, step)
+        for one in list(gang.members):
+            self.end(one, 143, message if one.master else "", disruption if one is run else None)
+
+    def remove(self, run: Run) -> bool:
+        """A pod that ended and whose deletion was asked for goes."""
+        pod = self.pod(run)
+        if pod is None or "deletionTimestamp" not in pod["metadata"] or run.node in self.cut:
+            return False
+        if phase_of(pod) not in ("Succeeded", "Failed"):
+            return False
+        self.api.remove(run.key)
+        return True
+
+    # What goes wrong.
+
+    def fail(self, run: Run, failure: FailureClass, reason: str = "Because") -> None:
+        """A program fails and says why."""
+        self.end(run, 1, said(OutcomeKind.FAILED, reason, failure, None))
+
+    def end(
+        self,
+        run: Run,
+        code: int,
+        message: str = "",
+        disruption: tuple[str, str] | None = None,
+        reason: str = "",
+    ) -> None:
+        """A program ends; its node says so, as soon as it can."""
+        pod = self.pod(run)
+        run.over = self.api.clock()
+        run.said = message
+        if pod is None or phase_of(pod) in ("Succeeded", "Failed"):
+            return
+        status = podstatus.ended(
+            pod,
+            exit_code=code,
+            signal=None,
+            reason=reason or ("Completed" if code == 0 else "Error"),
+            message=message,
+            finished=int(self.clock(run.node)),
+            disruption=disruption,
+        )
+        if run.node in self.cut:
+            run.silent = status
+        else:
+            self._put(pod, status)
+
+    def unknown(self, run: Run) -> None:
+        """A node came back without the container: nobody saw its end."""
+        pod = self.pod(run)
+        run.over = self.api.clock() if run.over is None else run.over
+        if pod is None or phase_of(pod) in ("Succeeded", "Failed"):
+            return
+        ended = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}
+        name = pod["spec"]["containers"][0]["name"]
+        state = {"name": name, "state": {"terminated": ended}}
+        self._put(pod, {**pod["status"], "phase": "Failed", "containerStatuses": [state]})
+
+    def lose(self, run: Run) -> None:
+        """The cluster gives up a pod on a node that it does not hear: Failed, NodeLost."""
+        pod = self.pod(run)
+        if pod is None or phase_of(pod) in ("Succeeded", "Failed"):
+            return
+        gone = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "lastTransitionTime": text(int(self.api.clock())),
+        }
+        conditions = [*pod.get("status", {}).get("conditions", []), gone]
+        status = {**pod.get("status", {}), "phase": "Failed", "reason": "NodeLost"}
+        self._put(pod, {**status, "conditions": conditions})
+
+    def cut_off(self, node: int, *, power: bool) -> None:
+        """A node is not heard any more; without `power` its programs end there and then."""
+        self.cut.add(node)
+        if not power:
+            self.down.add(node)
+            for run in self.runs.values():
+                if run.node == node and run.alive:
+                    run.over = self.api.clock()
+
+    def heal(self, node: int) -> None:
+        """A node is back: it ends what was given up, and says what it could not say."""
+        self.cut.discard(node)
+        lost = node in self.down
+        self.down.discard(node)
+        for run in self.runs.values():
+            if run.node != node:
+                continue
+            pod = self.pod(run)
+            if pod is None or phase_of(pod) in ("Succeeded", "Failed"):
+                if run.alive:
+                    run.over = self.api.clock()
+            elif run.silent:
+                self._put(pod, run.silent)
+            elif lost and run.begun is not None:
+                self.unknown(run)
+            run.silent = None
+
+    def _put(self, pod: Object, status: Object) -> None:
+        self.api.put({**pod, "status": status})
+
+    def _seen(self, value: Object) -> None:
+        """Note a new pod, and that there is news of one."""
+        if value["kind"] != "Pod":
+            return
+        if run := self.runs.get(value["metadata"]["uid"]):
+            run.noticed = self.api.clock()
+            if run.asked is None and "deletionTimestamp" in value["metadata"]:
+                run.asked = run.noticed
+            return
+        metadata = value["metadata"]
+        notes, owner = metadata["labels"], metadata["ownerReferences"][0]
+        key = key_of(value)
+        job = self.api.get(Key(owner["kind"], key.namespace, owner["name"]))
+        parent = job["metadata"]["ownerReferences"][0]["uid"] if job else ""
+        replicas = job["spec"].get("pytorchReplicaSpecs", {}) if job else {}
+        index = int(
+            notes.get(REPLICA_INDEX) or notes.get("batch.kubernetes.io/job-completion-index")
+        )
+        master = notes.get(REPLICA_TYPE) == "master"
+        self.runs[metadata["uid"]] = Run(
+            uid=metadata["uid"],
+            key=key,
+            resource=parent,
+            job=owner["uid"],
+            revision=int(notes.get(labels.REVISION, 0)),
+            stage=notes.get(labels.STAGE, ""),
+            attempt=int(notes.get(labels.ATTEMPT, 0)),
+            gpus=int(notes.get(labels.GPUS, 0)),
+            index=index,
+            master=master,
+            node=(index if master or not replicas else index + 1) % NODES,
+            size=sum(one["replicas"] for one in replicas.values()),
+        )

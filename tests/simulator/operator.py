@@ -1,0 +1,217 @@
+"""An operator process: the real Reconciler, what it sees of the cluster, and what befalls its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cupola_operator.cluster import Conflict, Key, NotFound, Object, key_of
+from cupola_operator.reconcile import Reconciler
+from cupola_operator.settings import Settings
+
+from .cluster import EPOCH
+from .specs import SETTINGS
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+START = datetime.fromtimestamp(EPOCH, UTC)
+
+
+class ApiError(Exception):
+    """The API server did not answer, or not well."""
+
+
+class Crash(Exception):
+    """The operator dies."""
+
+
+class Fault(NamedTuple):
+    """What befalls one call of a reconcile."""
+
+    kind: str
+    """crash before, crash after, refused, timeout, conflict (writes); unavailable (any call)."""
+    at: int
+    """The number of the write, or of the call."""
+    meanwhile: Callable[[], None] | None = None
+    """What happens elsewhere just before the call; then `kind` says what is counted: call, write."""
+
+
+class View:
+    """The cluster as an operator sees it: reads live, lists that may lag behind."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.lag: dict[str, int] = {}
+        self.at: dict[str, int] = {}
+        self.fault: Fault | None = None
+        self.glimpsed: set[str] = set()
+        """Pods of the last list that had started."""
+        self.resolved = True
+        """Whether the last list of ConfigMaps was the newest."""
+        self.patches = 0
+        """Status patches that were tried and did not come to anything."""
+        self.patching = False
+        self.calls = self.writes = self.commits = 0
+
+    def get(self, key: Key) -> Object | None:
+        self._call()
+        return self.sim.api.get(key)
+
+    def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
+        self._call()
+        past = self.sim.api.past.get(kind)
+        if not past:
+            return []
+        at = max(self.at.get(kind, 0), len(past) - 1 - self.lag.get(kind, 0))
+        self.at[kind] = at
+        wanted = labels.items()
+        found = [
+            (key, value)
+            for key, value in past[at].items()
+            if key.namespace == namespace
+            and wanted <= (value["metadata"].get("labels") or {}).items()
+        ]
+        found.sort()
+        if kind == "Pod":
+            self.glimpsed = {
+                value["metadata"]["uid"]
+                for _, value in found
+                if value.get("status", {}).get("startTime")
+            }
+        elif kind == "ConfigMap":
+            live = [
+                v
+                for v in past[-1].values()
+                if wanted <= (v["metadata"].get("labels") or {}).items()
+            ]
+            self.resolved = len(found) == len(live)
+        return [value for _, value in found]
+
+    def create(self, value: Object) -> Object:
+        def commit() -> Object:
+            made = self.sim.api.create(value)
+            self.sim.created(made)
+            return made
+
+        return self._write(commit)  # type: ignore[no-any-return]
+
+    def delete(self, key: Key, uid: str) -> None:
+        self._write(lambda: self.sim.api.delete(key, uid))
+
+    def patch_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> Object:
+        def commit() -> Object:
+            self.patching = True
+            try:
+                stored = self.sim.api.patch_status(key, status, resource_version)
+            finally:
+                self.patching = False
+            self.sim.patched(stored, self)
+            return stored
+
+        self.patches += 1
+        stored = self._write(commit, patch=True)
+        self.patches -= 1
+        return stored  # type: ignore[no-any-return]
+
+    def event(self, key: Key, *, kind: str, reason: str, message: str) -> None:
+        self._write(lambda: self.sim.events.append((key, kind, reason, message)))
+
+    def _call(self) -> None:
+        number, fault = self.calls, self.fault
+        self.calls += 1
+        if fault is None or fault.at != number:
+            return
+        if fault.meanwhile and fault.kind == "call":
+            self.fault = None
+            fault.meanwhile()
+        elif fault.kind == "unavailable":
+            raise ApiError("503")
+
+    def _write(self, commit: Callable[[], Any], *, patch: bool = False) -> Any:
+        self._call()
+        number, fault = self.writes, self.fault
+        self.writes += 1
+        if fault and fault.meanwhile and (fault.kind, fault.at) == ("write", number):
+            self.fault = None
+            fault.meanwhile()
+        kind = fault.kind if fault and not fault.meanwhile and fault.at == number else ""
+        if kind == "crash before":
+            raise Crash
+        if kind == "conflict" and patch:
+            raise Conflict("somebody was faster")
+        if kind in ("refused", "conflict"):
+            raise ApiError("429")
+        result = commit()
+        self.commits += 1
+        self.sim.commits += 1
+        if kind == "crash after":
+            raise Crash
+        if kind == "timeout":
+            raise ApiError("no answer")
+        return result
+
+
+class Operator:
+    """One operator process and its queue, of one key."""
+
+    def __init__(self, sim: Simulation, skew: float = 0.0, settings: Settings = SETTINGS) -> None:
+        self.sim = sim
+        self.settings = settings
+        self.skew = skew
+        self.due: float | None = sim.now
+        self.deaf = False
+        self.busy = False
+        self.errors = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process, that remembers nothing and looks at everything."""
+        self.view = View(self.sim)
+        self.reconciler = Reconciler(
+            self.view,
+            self.settings,
+            clock=lambda: START + timedelta(seconds=self.sim.now + self.skew),
+            scrape=self.sim.nodes.scrape,
+        )
+        self.due = self.sim.now
+
+    def hear(self, value: Object) -> None:
+        """A watch event. It does not need that of its own status patch, so it hears none."""
+        if self.deaf or self.due == self.sim.now or self.view.patching:
+            return
+        key = self.sim.key
+        if key_of(value) == key or key in self.reconciler.wakes(value):
+            self.due = self.sim.now
+
+    def look(self, fault: Fault | None = None) -> int:
+        """Reconcile; how many writes that made."""
+        view = self.view
+        view.glimpsed, view.patches = set(), 0
+        view.fault, view.calls, view.writes, view.commits = fault, 0, 0, 0
+        self.due = None
+        self.busy = True
+        again: float | None
+        try:
+            again = self.reconciler.reconcile(self.sim.key)
+            self.errors = 0
+            if not view.patches and view.resolved:
+                # While the run cannot be read, nothing of its attempts is taken note of.
+                self.sim.seen |= view.glimpsed
+        except Crash:
+            self.restart()
+            return view.commits
+        except ApiError:
+            again = min(300.0, 2.0**self.errors)
+            self.errors += 1
+        finally:
+            self.busy = False
+            view.fault = None
+        if again is not None:
+            at = self.sim.now + again
+            self.due = at if self.due is None else min(at, self.due)
+        return view.commits
+
+
+__all__ = ["ApiError", "Conflict", "Crash", "Fault", "NotFound", "Operator", "View"]

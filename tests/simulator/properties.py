@@ -1,0 +1,305 @@
+"""What holds whatever happens. Each property is a function; `Broken` names the one that does not."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cupola_api.common import Phase
+from cupola_api.control import Recovery
+from cupola_operator.cluster import Object
+from cupola_operator.decide import Create, decide
+from cupola_operator.local.controller import phase_of
+from cupola_operator.observe import observe
+from cupola_operator.resources import STATUS
+
+from .operator import START, View
+from .program import expected
+from .specs import SETTINGS
+
+if TYPE_CHECKING:
+    from .simulation import Simulation
+
+TRUE_IN = {
+    "Succeeded": {"Ready", "Succeeded"},
+    "Failed": {"Stalled", "Failed"},
+    "Stalled": {"Stalled"},
+    "Suspended": {"Suspended"},
+}
+CAMEL = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
+ENDS = {"Succeeded", "Failed", "Stalled"}
+
+
+class Broken(Exception):
+    """A property does not hold."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+
+
+def require(holds: object, name: str, detail: object) -> None:
+    if not holds:
+        raise Broken(name, str(detail))
+
+
+# At a create.
+
+
+def child_is_made_once(sim: Simulation, value: Object) -> None:
+    """No child of a name is made twice by the operator, unless a person deleted it."""
+    metadata = value["metadata"]
+    owner = metadata["ownerReferences"][0]["uid"]
+    child = (owner, value["kind"], metadata["name"])
+    before = sim.made.get(child)
+    sim.made[child] = metadata["uid"]
+    if before is not None:
+        require(before in sim.by_hand, "a child is made once", f"{child[1:]} is made again")
+
+
+# After each event.
+
+
+def one_attempt_lives(sim: Simulation) -> None:
+    """Never are pods of two attempts at work, but for one that the cluster had to give up."""
+    alive = sim.alive()
+    if len(alive) < 2:
+        return
+    lives = {run.identity for run in alive if not sim.given_up(run)}
+    if len(lives) < 2:
+        return
+    owners = {life[0] for life in lives}
+    name = "one attempt lives" if len(owners) == 1 else "one attempt lives, also of a namesake"
+    raise Broken(name, f"at work are {sorted(lives)}")
+
+
+def world_is_decided(sim: Simulation) -> None:
+    """Any world is decided, always in the same way, on a valid status, with one thing made at most."""
+    name = "any world is decided"
+    view = View(sim)
+    now = START + timedelta(seconds=sim.now)
+    world = observe(view, SETTINGS, sim.key, now, sim.nodes.scrape)
+    if world is None:
+        return
+    decision = decide(world)
+    require(decide(world) == decision, name, "twice, and in two ways")
+    made = [action for action in decision.actions if isinstance(action, Create)]
+    require(len(made) <= 1, name, f"makes {len(made)} things at once")
+    if decision.status:
+        again = STATUS[sim.kind].model_validate(decision.status.to_json())
+        require(again == decision.status, name, "status is not valid")
+
+
+# At a status patch.
+
+
+def status_is_sound(before: Object, status: Object) -> None:
+    """What is written is consistent in itself, and with what was written before."""
+    conditions_agree(status)
+    attempts_are_a_history(before, status)
+    money_never_shrinks(before, status)
+    artifact_stays(before, status)
+
+
+def conditions_agree(status: Object) -> None:
+    """Exactly one of Ready, Reconciling, Stalled and Suspended is true, as the phase says."""
+    name = "conditions agree"
+    phase = status["phase"]
+    true = {c["type"] for c in status["conditions"] if c["status"] == "True"} - {"Outdated"}
+    require(true == TRUE_IN.get(phase, {"Reconciling"}), name, f"in {phase} {true} are true")
+    kinds = [c["type"] for c in status["conditions"]]
+    require(len(kinds) == len(set(kinds)), name, f"a type twice: {kinds}")
+    for condition in status["conditions"]:
+        require(CAMEL.fullmatch(condition["reason"]), name, f"reason {condition['reason']!r}")
+        told = condition["type"] == "Ready" or condition["type"] in true
+        require(condition["message"] or not told, name, f"{condition['type']} says nothing")
+
+
+def attempts_are_a_history(before: Object, status: Object) -> None:
+    """Attempts of a stage are numbered from 1, only the last is open, an end stays as it is.
+
+    The last pods of the newest attempt may still tell better why it ended; never of a success.
+    """
+    name = "attempts are a history"
+    stages: dict[Any, list[Object]] = {}
+    for attempt in status.get("attempts", []):
+        stages.setdefault(attempt.get("stage"), []).append(attempt)
+    for mine in stages.values():
+        numbers = [attempt["number"] for attempt in mine]
+        require(numbers == list(range(1, len(mine) + 1)), name, f"numbers {numbers}")
+        require(all(a.get("outcome") for a in mine[:-1]), name, "an early one is open")
+        require(all(a["outcome"] != "Succeeded" for a in mine[:-1]), name, "success is repeated")
+    now = {(a.get("stage"), a["number"]): a for a in status.get("attempts", [])}
+    for old in before.get("attempts", []):
+        new = now.get((old.get("stage"), old["number"]))
+        require(new, name, f"attempt {old['number']} is forgotten")
+        last = stages[old.get("stage")][-1]["number"]
+        if new and old.get("outcome"):
+            require(new.get("outcome"), name, f"attempt {old['number']} had ended, and runs again")
+        if new and old.get("outcome") and (old["number"] < last or old["outcome"] == "Succeeded"):
+            require(new.get("outcome") == old["outcome"], name, f"{old} became {new}")
+
+
+def money_never_shrinks(before: Object, status: Object) -> None:
+    """What was spent stays spent, and no more is wasted than spent."""
+    cost = status.get("cost")
+    if cost is None:
+        require("cost" not in before, "money never shrinks", "cost is forgotten")
+        return
+    spent, wasted = Decimal(cost["accrued"]), Decimal(cost["wasted"])
+    was = Decimal(before.get("cost", {}).get("accrued", "0"))
+    require(spent >= was, "money never shrinks", f"{was} spent became {spent}")
+    require(0 <= wasted <= spent, "money never shrinks", f"{wasted} of {spent} wasted")
+
+
+def artifact_stays(before: Object, status: Object) -> None:
+    """A run has one artifact, for good."""
+    old = before.get("artifact")
+    if old:
+        require(status.get("artifact") == old, "an artifact stays", f"{old} became another")
+
+
+# At the end.
+
+
+def judge(sim: Simulation) -> None:
+    """All that holds at the end of a history."""
+    from . import money  # noqa: PLC0415  it uses Broken
+
+    nothing_is_leaked(sim)
+    if sim.resource is None:
+        nothing_is_left(sim)
+        return
+    it_ends(sim)
+    it_ends_well_unless_it_may_not(sim)
+    the_artifact_is_that_of_an_undisturbed_run(sim)
+    the_artifact_is_of_the_recorded_attempt(sim)
+    status_fits_its_type(sim)
+    money.equals_the_truth(sim)
+
+
+def suspended_holds_nothing(sim: Simulation) -> None:
+    """A run that is held has no pod, and no Job that would make one."""
+    name = "a held run holds nothing"
+    no_pod_of_a_held_run_lives(sim)
+    for kind in ("Job", "PyTorchJob"):
+        for key, job in sim.api.list(kind).items():
+            true = {c["type"] for c in job.get("status", {}).get("conditions", [])}
+            require(true & {"Failed", "Succeeded", "Complete"}, name, f"{key} is at work")
+
+
+def no_pod_of_a_held_run_lives(sim: Simulation) -> None:
+    """When a run is said to be held, its pods have ended."""
+    uid = sim.resource["metadata"]["uid"] if sim.resource else ""
+    alive = [run for run in sim.alive() if run.resource == uid and not sim.given_up(run)]
+    require(not alive, "a held run holds nothing", f"{[run.key.name for run in alive]} run")
+
+
+def nothing_is_leaked(sim: Simulation) -> None:
+    """At rest no pod is alive, and at most the last Job of a stage is there."""
+    name = "nothing is leaked"
+    live = [
+        key.name
+        for key, pod in sim.api.list("Pod").items()
+        if phase_of(pod) not in ("Succeeded", "Failed")
+    ]
+    require(not live, name, f"live pods {live}")
+    require(not sim.alive(), name, f"programs at work {[run.key.name for run in sim.alive()]}")
+    if sim.resource is None:
+        return
+    named = {}
+    for attempt in sim.status.get("attempts", []):
+        named[attempt.get("stage")] = attempt["name"]
+    jobs = {key.name for kind in ("Job", "PyTorchJob") for key in sim.api.list(kind)}
+    require(jobs <= set(named.values()), name, f"jobs {jobs} but last attempts are {named}")
+
+
+def nothing_is_left(sim: Simulation) -> None:
+    """Of a resource that was deleted nothing is left."""
+    left = [key for kind in ("ConfigMap", "Job", "PyTorchJob", "Pod") for key in sim.api.list(kind)]
+    require(not left, "nothing is left of a deleted resource", left)
+
+
+def it_ends(sim: Simulation) -> None:
+    """At rest a run has Succeeded, Failed or Stalled, with a reason and a sentence."""
+    phase = sim.status.get("phase")
+    ready = [c for c in sim.status.get("conditions", []) if c["type"] == "Ready"]
+    require(phase in ENDS, "it ends", f"it rests in {phase}: {ready}")
+    require(len(ready) == 1 and ready[0]["message"], "it ends", ready)
+
+
+def it_ends_well_unless_it_may_not(sim: Simulation) -> None:
+    """Without failures of the user or the data, and with fewer others than allowed, it Succeeds."""
+    if sim.status["phase"] == "Succeeded" or may_fail(sim):
+        return
+    ready = next(c for c in sim.status["conditions"] if c["type"] == "Ready")
+    if sim.torn and ready["reason"] == "RunChanged":
+        return
+    raise Broken("it ends well", f"{ready['reason']}: {ready['message']}; {dict(sim.blame)}")
+
+
+def may_fail(sim: Simulation) -> bool:
+    """Whether enough was done to the run to make it fail."""
+    spec = sim.resource["spec"] if sim.resource else {}
+    if "deadline" in spec or spec.get("budget", {}).get("onExceeded") == "Fail":
+        return True
+    blame = sim.blame
+    if blame["User"] or blame["Data"] or blame["Hand"]:
+        return True
+    limit = Recovery()
+    return (
+        blame["OutOfMemory"] > limit.out_of_memory
+        or blame["Unknown"] > limit.unknown
+        or blame["Infrastructure"] > limit.infrastructure
+    )
+
+
+def the_artifact_is_that_of_an_undisturbed_run(sim: Simulation) -> None:
+    """The weights are those of a run that nothing disturbed: no step left out or done twice."""
+    if sim.status["phase"] != "Succeeded":
+        return
+    name = "the artifact is that of an undisturbed run"
+    run = sim.status["run"]["digest"]
+    trains = sim.kind in ("PretrainJob", "FineTune")
+    require(sim.status["artifact"]["digest"] == expected(run, trains=trains), name, "other weights")
+    if sim.pure:
+        require(run == undisturbed(sim.kind), name, "another run")
+
+
+def the_artifact_is_of_the_recorded_attempt(sim: Simulation) -> None:
+    """The artifact in status is what a pod of the attempt that succeeded said."""
+    status = sim.status
+    if status["phase"] != "Succeeded":
+        return
+    name = "the artifact is of the recorded attempt"
+    won = [a for a in status["attempts"] if a.get("outcome") == "Succeeded"]
+    require(won, name, "no attempt succeeded")
+    said = [
+        run.said
+        for run in sim.nodes.runs.values()
+        if run.key.name.startswith(won[-1]["name"]) and run.said
+    ]
+    uri = status["artifact"]["uri"]
+    require(any(uri in message for message in said), name, f"nobody said {uri}")
+
+
+def status_fits_its_type(sim: Simulation) -> None:
+    """Status is valid against its type, and nothing in it is lost on the way."""
+    model = STATUS[sim.kind].model_validate(sim.status)
+    require(model.to_json() == sim.status, "status fits its type", sim.status)
+    require(model.phase in Phase, "status fits its type", model.phase)
+    require(len(repr(sim.status)) < 65_536, "status is bounded", len(repr(sim.status)))
+
+
+@lru_cache
+def undisturbed(kind: str) -> str:
+    """The digest of the run of a resource that nothing ever happened to."""
+    from .simulation import Simulation  # noqa: PLC0415
+
+    sim = Simulation(kind)
+    sim.heal()
+    sim.rest()
+    return str(sim.status["run"]["digest"])

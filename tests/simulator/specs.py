@@ -1,0 +1,119 @@
+"""The resource under test, of each kind, and what it refers to, finished."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cupola_api.artifact import digest_of
+from cupola_api.kinds import KINDS
+from cupola_operator.cluster import Key, Object
+from cupola_operator.settings import Settings
+
+SETTINGS = Settings.model_validate(
+    {
+        "store": "file:///data",
+        "dataPool": "cpu",
+        "pools": [
+            {
+                "name": "cpu",
+                "device": "Cpu",
+                "gpusPerNode": 2,
+                "nodes": 4,
+                "threadsPerGpu": 3,
+                "pricePerGpuHour": "36",
+                "gpuWatts": 10,
+            }
+        ],
+    }
+)
+"""A second of a device costs a cent."""
+
+NEWER = SETTINGS.model_copy(
+    update={"pools": [SETTINGS.pools[0].model_copy(update={"price_per_gpu_hour": "72"})]}
+)
+"""Settings of a newer operator: the price has doubled, for runs that are not resolved yet."""
+
+SPECS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Dataset": (
+        "data",
+        {
+            "sources": [{"name": "web", "uri": "store:///raw", "format": "Jsonl"}],
+            "task": {"input": "q", "output": "a"},
+        },
+    ),
+    "PretrainJob": (
+        "base",
+        {
+            "datasets": [{"name": "data"}],
+            "model": {"shape": {"layers": 2, "hidden": 64, "heads": 2}, "context": 256},
+            "tokens": "2M",
+            "parallelism": {"nodes": 2},
+        },
+    ),
+    "FineTune": (
+        "tuned",
+        {"base": {"pretrainJob": "base"}, "dataset": "data", "parallelism": {"nodes": 2}},
+    ),
+    "Evaluation": (
+        "exam",
+        {
+            "model": {"fineTune": "tuned"},
+            "tasks": [{"name": "answers", "perplexity": {"dataset": "data"}}],
+        },
+    ),
+}
+
+UPSTREAM = {
+    "Dataset": [],
+    "PretrainJob": ["Dataset"],
+    "FineTune": ["Dataset", "PretrainJob"],
+    "Evaluation": ["Dataset", "PretrainJob", "FineTune"],
+}
+
+
+def key_of_kind(kind: str) -> Key:
+    """The resource of a kind in a simulation."""
+    return Key(kind, "default", SPECS[kind][0])
+
+
+def resource(kind: str) -> Object:
+    """The resource under test."""
+    name, spec = SPECS[kind]
+    return {
+        "apiVersion": "cupola.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": spec,
+    }
+
+
+def done(kind: str, version: int = 1) -> Object:
+    """A finished resource of a kind; another `version` has another artifact."""
+    value = resource(kind)
+    name = value["metadata"]["name"]
+    status: dict[str, Any] = {
+        "phase": "Succeeded",
+        "run": {"revision": value["spec"].get("revision", 1), "digest": digest_of(name)},
+        "artifact": {
+            "uri": f"file:///data/default/{kind.lower()}/{name}/{version}/artifact",
+            "digest": digest_of([kind, name, version]),
+            "bytes": 10,
+        },
+    }
+    if kind == "Dataset":
+        status["summary"] = {
+            "documentsRead": 10,
+            "documentsKept": 9,
+            "tokens": 900,
+            "validationTokens": 50,
+            "vocabulary": 4096,
+            "tokenizerDigest": digest_of("tokenizer"),
+        }
+    if kind in ("PretrainJob", "FineTune"):
+        status["model"] = {"parameters": 2_000_000, "tokenizerDigest": digest_of("tokenizer")}
+    return {**value, "status": status}
+
+
+def accepts(kind: str, field: str) -> bool:
+    """Whether the spec of a kind has a field."""
+    return field in KINDS[kind].model_fields["spec"].annotation.model_fields

@@ -1,0 +1,258 @@
+"""A property that cannot fail is worth nothing: a bug put into the operator breaks each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+
+from cupola_api.common import Condition, ConditionStatus, Phase
+from cupola_operator import children, reconcile
+from cupola_operator.build import configmap
+from cupola_operator.cluster import Conflict
+from cupola_operator.cost import ledger
+from cupola_operator.decide import Create, Decision, Verdict, retry
+from cupola_operator.decide.conditions import conditions
+
+from . import operator, properties
+from .fast import fast
+from .program import Store
+from .script import by_seed, shortest, story
+
+SEEDS = 1500
+"""Histories at most until a bug must have shown."""
+
+Patch = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def _fast() -> Iterator[None]:
+    with fast():
+        yield
+
+
+def changed(result: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, its result changed by `result(old, *arguments)`."""
+    return lambda *args, **more: result(function(*args, **more), *args)
+
+
+def decided(patch: Patch, bug: Callable[[Decision, Any], Decision]) -> None:
+    """Change what is decided."""
+    patch.setattr(reconcile, "decide", changed(bug, reconcile.decide))
+
+
+def told(decision: Decision, **update: Any) -> Decision:
+    """The decision with another status."""
+    return replace(decision, status=decision.status and decision.status.model_copy(update=update))
+
+
+def raises_on_a_second_attempt(patch: Patch) -> None:
+    def bug(old: Decision, world: Any) -> Decision:
+        return {}["oops"] if len(world.status.attempts) > 1 else old
+
+    decided(patch, bug)
+
+
+def says_another_thing_each_time(patch: Patch) -> None:
+    number = count()
+
+    def bug(old: Decision, _: Any) -> Decision:
+        said = [c.model_copy(update={"message": f"no. {next(number)}"}) for c in _conditions(old)]
+        return told(old, conditions=said)
+
+    decided(patch, bug)
+
+
+def _conditions(decision: Decision) -> list[Condition]:
+    return decision.status.conditions if decision.status else []
+
+
+def gives_every_attempt_one_name(patch: Patch) -> None:
+    def bug(old: Decision, _: Any) -> Decision:
+        return replace(old, actions=tuple(_renamed(action) for action in old.actions))
+
+    decided(patch, bug)
+
+
+def _renamed(action: Any) -> Any:
+    if not isinstance(action, Create) or action.value["kind"] == "ConfigMap":
+        return action
+    metadata = action.value["metadata"]
+    name = f"{metadata['name'].rpartition('-a')[0]}-a1"
+    return replace(action, value={**action.value, "metadata": {**metadata, "name": name}})
+
+
+def never_waits_for_old_pods(patch: Patch) -> None:
+    patch.setattr(children.Pod, "lingers", lambda *_: False)
+
+
+def forgets_the_resource_version(patch: Patch) -> None:
+    before = operator.View.patch_status
+
+    def bug(self: Any, key: Any, status: Any, version: str) -> Any:
+        there = self.sim.api.get(key)
+        if there is None:
+            raise Conflict
+        return before(self, key, status, there["metadata"]["resourceVersion"])
+
+    patch.setattr(operator.View, "patch_status", bug)
+
+
+def forgets_the_first_of_two_attempts(patch: Patch) -> None:
+    decided(
+        patch, lambda old, _: told(old, attempts=old.status.attempts[-1:]) if old.status else old
+    )
+
+
+def charges_twice(patch: Patch) -> None:
+    def bug(old: Any, *_: Any) -> Any:
+        names = ("gpu_seconds", "cost")
+        twice = {name: ledger.amount(2 * ledger.Decimal(getattr(old, name))) for name in names}
+        return old.model_copy(update=twice)
+
+    patch.setattr(ledger, "charge", changed(bug, ledger.charge))
+
+
+def forgets_what_was_lost_in_the_total(patch: Patch) -> None:
+    def bug(old: Any, listed: Any, *_: Any) -> Any:
+        lost = (ledger.Decimal(a.cost) for a in listed if a.outcome not in (None, "Succeeded"))
+        left = ledger.Decimal(old.accrued) - sum(lost)
+        return old.model_copy(update={"accrued": ledger.amount(left), "wasted": "0"})
+
+    patch.setattr(ledger, "total", changed(bug, ledger.total))
+
+
+def is_never_looked_at_again(patch: Patch) -> None:
+    decided(patch, lambda old, _: replace(old, again=None))
+
+
+def is_looked_at_for_ever(patch: Patch) -> None:
+    decided(patch, lambda old, _: replace(old, again=old.again or 1.0))
+
+
+def never_tries_again(patch: Patch) -> None:
+    patch.setattr(retry, "spent", lambda *_: True)
+
+
+def leaves_old_jobs(patch: Patch) -> None:
+    decide = reconcile.decide
+
+    def bug(world: Any) -> Decision:
+        newest = max((job.attempt for job in world.jobs), default=0)
+        kept = tuple(job for job in world.jobs if job.attempt == newest and not job.failed)
+        old = decide(replace(world, jobs=kept))
+        actions = [replace(a, after=()) if isinstance(a, Create) else a for a in old.actions]
+        return replace(old, actions=tuple(actions))
+
+    patch.setattr(reconcile, "decide", bug)
+
+
+def children_have_two_owners(patch: Patch) -> None:
+    upstream = {"uid": "00000001-uid", "kind": "Dataset", "name": "data"}
+
+    def bug(old: Any, *_: Any) -> Any:
+        return {**old, "ownerReferences": [*old["ownerReferences"], upstream]}
+
+    patch.setattr(configmap, "child", changed(bug, configmap.child))
+
+
+def is_ready_while_it_runs(patch: Patch) -> None:
+    def bug(old: Decision, _: Any) -> Decision:
+        true = {"status": ConditionStatus.TRUE}
+        ready = [c.model_copy(update=true if c.type == "Ready" else {}) for c in _conditions(old)]
+        return told(old, conditions=ready)
+
+    decided(patch, bug)
+
+
+def says_that_it_is_held_at_once(patch: Patch) -> None:
+    def bug(old: Decision, world: Any) -> Decision:
+        if not (world.resource and world.resource.spec.suspend and old.status):
+            return old
+        verdict = Verdict(Phase.SUSPENDED, "Suspended", "it is held")
+        status = told(old, phase=Phase.SUSPENDED, conditions=conditions(world, verdict)).status
+        return Decision((), status)
+
+    decided(patch, bug)
+
+
+def names_another_artifact(patch: Patch) -> None:
+    _artifact(patch, lambda: {"uri": "file:///data/other"})
+
+
+def names_another_artifact_at_each_look(patch: Patch) -> None:
+    number = count()
+    _artifact(patch, lambda: {"bytes": next(number)})
+
+
+def _artifact(patch: Patch, other: Callable[[], dict[str, Any]]) -> None:
+    def bug(old: Decision, _: Any) -> Decision:
+        if old.status is None or old.status.artifact is None:
+            return old
+        return told(old, artifact=old.status.artifact.model_copy(update=other()))
+
+    decided(patch, bug)
+
+
+def skips_a_step_when_it_goes_on(patch: Patch) -> None:
+    bug = changed(lambda old, *_: (old[0] + (old[0] > 0), old[1]), Store.newest)
+    patch.setattr(Store, "newest", bug)
+
+
+def says_what_the_type_does_not_know(patch: Patch) -> None:
+    before = operator.View.patch_status
+    patch.setattr(
+        operator.View,
+        "patch_status",
+        lambda self, key, status, version: before(self, key, {**status, "mood": "good"}, version),
+    )
+
+
+def decides_by_lot(patch: Patch) -> None:
+    number = count()
+    bug = changed(lambda old, _: replace(old, again=float(next(number))), properties.decide)
+    patch.setattr(properties, "decide", bug)
+
+
+BUGS: list[tuple[str, Callable[[Patch], None]]] = [
+    ("the operator raises nothing", raises_on_a_second_attempt),
+    ("any world is decided", decides_by_lot),
+    ("a fixed point", says_another_thing_each_time),
+    ("a child is made once", gives_every_attempt_one_name),
+    ("attempts are a history", forgets_the_first_of_two_attempts),
+    ("attempts are a history", forgets_the_resource_version),
+    ("one attempt lives", never_waits_for_old_pods),
+    ("money equals the truth", charges_twice),
+    ("money never shrinks", forgets_what_was_lost_in_the_total),
+    ("it comes to rest", is_looked_at_for_ever),
+    ("it ends", is_never_looked_at_again),
+    ("it ends well", never_tries_again),
+    ("nothing is leaked", leaves_old_jobs),
+    ("nothing is left of a deleted resource", children_have_two_owners),
+    ("conditions agree", is_ready_while_it_runs),
+    ("a held run holds nothing", says_that_it_is_held_at_once),
+    ("the artifact is of the recorded attempt", names_another_artifact),
+    ("an artifact stays", names_another_artifact_at_each_look),
+    ("the artifact is that of an undisturbed run", skips_a_step_when_it_goes_on),
+    ("status fits its type", says_what_the_type_does_not_know),
+]
+
+
+@pytest.mark.parametrize(("name", "bug"), BUGS, ids=[bug.__name__ for _, bug in BUGS])
+def test_a_bug_breaks_a_property(
+    name: str, bug: Callable[[Patch], None], monkeypatch: Patch
+) -> None:
+    properties.undisturbed("PretrainJob")
+    bug(monkeypatch)
+    broken: set[str] = set()
+    for seed in range(SEEDS):
+        failure = by_seed(seed)
+        if failure and failure.name == name:
+            assert name in story(shortest(failure))
+            return
+        if failure:
+            broken.add(failure.name)
+    raise AssertionError(f"'{name}' holds in {SEEDS} histories; broken are {sorted(broken)}")
