@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
-from cupola_api.common import Phase, Status
+from cupola_api.common import Attempt, Phase, Status
 from cupola_api.kinds import KINDS
 from cupola_operator import labels, resources
 from cupola_operator.children import owner_of
@@ -30,6 +29,8 @@ from cupola_operator.world import World
 
 STRANGER_SECONDS = 60.0
 """Until a name that a stranger's object holds is tried again: its deletion wakes nobody."""
+
+_MOVING = {"gpu_seconds": "0", "cost": "0", "wasted": "0", "checkpoint_step": None}
 
 _WARNINGS = {Phase.FAILED, Phase.STALLED, Phase.RECOVERING}
 
@@ -184,18 +185,15 @@ class Reconciler:
         return since >= self._every
 
 
-def _without_progress(status: Status) -> dict[str, Any]:
+def _without_progress(status: Status) -> Status:
     """Status without what changes with every look at a running attempt."""
-    value = status.to_json()
-    for name in ("progress", "cost"):
-        value.pop(name, None)
-    for attempt in value.get("attempts", []):
-        for name in ("gpuSeconds", "cost", "wasted", "checkpointStep"):
-            if not attempt.get("outcome"):
-                attempt.pop(name, None)
-            for pod in attempt.get("pods", []):
-                pod.pop("until", None)
-    return value
+    attempts = [attempt if attempt.outcome else _at_rest(attempt) for attempt in status.attempts]
+    return status.model_copy(update={"progress": None, "cost": None, "attempts": attempts})
+
+
+def _at_rest(attempt: Attempt) -> Attempt:
+    pods = [pod.model_copy(update={"until": None}) for pod in attempt.pods]
+    return attempt.model_copy(update={**_MOVING, "pods": pods})
 
 
 def _name_taken(world: World, decision: Decision, message: str) -> Decision:

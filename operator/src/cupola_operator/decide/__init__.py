@@ -125,8 +125,6 @@ def _decision(world: World, verdict: Verdict) -> Decision:
             "conditions": conditions(world, verdict),
         }
     )
-    if told != world.status:
-        told = type(told).model_validate(told.to_json())
     return Decision(verdict.actions, told, verdict.again)
 
 
