@@ -46,7 +46,10 @@ class Storm:
         if self.shell.poll() == 0:
             return
         victim = self.dice.choice(VICTIMS)
-        pids = self._pids(victim)
+        while not (pids := self._pids(victim)):
+            if self.shell.poll() == 0:
+                return
+            time.sleep(0.1)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
