@@ -1,10 +1,8 @@
-"""What holds whatever happens: for any world, and for any order of events and crashes."""
+"""What holds for any world, also for one that no order of events has made."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
@@ -18,7 +16,6 @@ from cupola_api.outcome import FailureClass, Listing, Outcome, OutcomeKind
 from cupola_operator.children import Job, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import Create, decide
-from cupola_operator.reconcile import Reconciler
 from cupola_operator.resources import STATUS
 
 ARTIFACT = Artifact(uri="file:///data/a", digest=digest_of("a"), bytes=1)
@@ -210,150 +207,3 @@ def test_deciding_again_and_again_comes_to_rest(kit: Any, data: Any) -> None:
             return
         world = after
     raise AssertionError("it never comes to rest")
-
-
-EVENTS = [
-    *["reconcile"] * 4,
-    *["sync"] * 3,
-    *["start", "succeed", "fail", "stop", "kill", "vanish"],
-    *["crash", "delete job", "node dies", "wait", "wait long"],
-]
-FAILURES = {
-    "fail": (Outcome(outcome=OutcomeKind.FAILED, failure=FailureClass.UNKNOWN, step=3), 1),
-    "stop": (Outcome(outcome=OutcomeKind.STOPPED, step=5), 143),
-    "kill": (None, 137),
-}
-
-
-class Crash(Exception):
-    """The operator dies."""
-
-
-class Play:
-    """One resource under a script of events."""
-
-    def __init__(self, kit: Any, kind: str) -> None:
-        self.cluster = kit.Cluster()
-        self.controllers = kit.Controllers(self.cluster)
-        for other in ("Dataset", "PretrainJob", "FineTune"):
-            if other != kind:
-                task = {"task": TASK} if other == "Dataset" else {}
-                self.cluster.create(kit.done(other, **task))
-        fields = {"thresholds": []} if kind == "Evaluation" else {}
-        self.key = key_of(self.cluster.create(kit.resource(kind, **fields)))
-        self.reconciler = Reconciler(
-            self.cluster,
-            kit.SETTINGS,
-            clock=lambda: self.controllers.now,
-            progress_every=0,
-            scrape=lambda _: {},
-        )
-        self.accrued = Decimal(0)
-
-    def happen(self, event: str, which: int) -> None:
-        live = [p for p in self.controllers.pods() if self.phase(p) not in ("Succeeded", "Failed")]
-        waiting = [pod for pod in live if self.phase(pod) is None]
-        running = [pod for pod in live if self.phase(pod) == "Running"]
-        jobs = [k for k in self.cluster.objects if k.kind in ("Job", "PyTorchJob")]
-        if event == "reconcile":
-            self.reconciler.reconcile(self.key)
-        elif event == "crash":
-            self.crash()
-        elif event == "sync":
-            self.controllers.sync()
-        elif event == "wait":
-            self.controllers.now += timedelta(seconds=7)
-        elif event == "wait long":
-            self.controllers.now += timedelta(seconds=400)
-        elif event == "delete job" and jobs:
-            key = jobs[which % len(jobs)]
-            self.cluster.delete(key, self.cluster.objects[key]["metadata"]["uid"])
-        elif event == "start" and waiting:
-            self.controllers.start(waiting[which % len(waiting)])
-        elif running:
-            self.end(running[which % len(running)], event)
-
-    def end(self, pod: Any, event: str) -> None:
-        if event == "succeed":
-            self.controllers.end(pod, self.success(pod))
-        elif event == "vanish":
-            self.cluster.remove(key_of(pod))
-        elif event == "node dies":
-            pod["status"] |= {"phase": "Failed", "reason": "NodeLost", "containerStatuses": []}
-        elif event in FAILURES:
-            self.controllers.end(pod, *FAILURES[event])
-
-    def success(self, pod: Any) -> Outcome:
-        stage = pod["metadata"]["labels"]["cupola.dev/stage"]
-        return Outcome(
-            outcome=OutcomeKind.SUCCEEDED,
-            listing=LISTING if stage == "list" else None,
-            artifact=ARTIFACT if stage not in ("list", "clean", "dedup", "tokenise") else None,
-            dataset=SUMMARY if stage == "publish" else None,
-        )
-
-    def crash(self) -> None:
-        def die() -> None:
-            raise Crash
-
-        self.cluster.before_patch = die
-        try:
-            self.reconciler.reconcile(self.key)
-        except Crash:
-            self.reconciler._patched.clear()
-        finally:
-            self.cluster.before_patch = lambda: None
-
-    @staticmethod
-    def phase(pod: Any) -> str | None:
-        return pod.get("status", {}).get("phase")
-
-    def check(self) -> None:
-        live = [p for p in self.controllers.pods() if self.phase(p) not in ("Succeeded", "Failed")]
-        assert len({p["metadata"]["labels"]["cupola.dev/attempt"] for p in live}) <= 1
-        assert len({p["metadata"]["labels"]["cupola.dev/stage"] for p in live}) <= 1
-        status = self.cluster.objects[self.key].get("status")
-        if not status:
-            return
-        STATUS[self.key.kind].model_validate(status)
-        attempts = status.get("attempts", [])
-        for stage in {a.get("stage") for a in attempts}:
-            mine = [a for a in attempts if a.get("stage") == stage]
-            assert [a["number"] for a in mine] == list(range(1, len(mine) + 1))
-            assert all(a.get("outcome") for a in mine[:-1])
-        if "cost" in status:
-            accrued = Decimal(status["cost"]["accrued"])
-            assert accrued >= self.accrued
-            assert Decimal(status["cost"]["wasted"]) <= accrued
-            self.accrued = accrued
-
-    def finish(self) -> str:
-        """Let all go well from here; the phase it ends in."""
-        for _ in range(200):
-            for event in ("reconcile", "sync", "reconcile", "wait"):
-                self.happen(event, 0)
-                self.check()
-            for event in ("start", "start", "succeed", "succeed", "sync"):
-                self.happen(event, 0)
-            phase = self.cluster.objects[self.key]["status"]["phase"]
-            if phase in ("Succeeded", "Failed"):
-                return phase
-        raise AssertionError("it never ends")
-
-
-@given(
-    kind=st.sampled_from(["PretrainJob", "Dataset", "Evaluation"]),
-    events=st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 5)), max_size=60),
-)
-@settings(max_examples=30)
-def test_no_two_attempts_live_at_once_and_every_run_ends(
-    kit: Any, kind: str, events: list[tuple[str, int]]
-) -> None:
-    play = Play(kit, kind)
-    for event, which in events:
-        play.happen(event, which)
-        play.check()
-    phase = play.finish()
-    bad = {"fail", "stop", "kill", "vanish", "delete job", "node dies"}
-    if not bad & {event for event, _ in events}:
-        assert phase == "Succeeded"
