@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,19 @@ def test_an_atomic_write_replaces_and_leaves_nothing_behind(tmp_path: Path) -> N
     write_atomic(path, b"2")
     assert path.read_bytes() == b"2"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    write_atomic(path, b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_atomic(path, b"new")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_bytes() == b"old"

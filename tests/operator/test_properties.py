@@ -170,7 +170,7 @@ def applied(world: Any, decision: Any) -> Any:
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=300)
 def test_any_world_is_decided_and_the_decision_is_safe(kit: Any, data: Any) -> None:
     world = data.draw(worlds(kit))
     decision = decide(world)
@@ -197,7 +197,7 @@ def test_any_world_is_decided_and_the_decision_is_safe(kit: Any, data: Any) -> N
 
 
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=150)
 def test_deciding_again_and_again_comes_to_rest(kit: Any, data: Any) -> None:
     world = data.draw(worlds(kit))
     for _ in range(40):

@@ -88,3 +88,21 @@ def test_a_scheme_that_is_not_known_is_the_users_move() -> None:
     with pytest.raises(PodFailure, match="reads file:/// only") as caught:
         path_of("s3://bucket/x")
     assert caught.value.failure is FailureClass.USER
+
+
+@pytest.mark.parametrize(
+    ("uri", "place"),
+    [
+        ("file:///a/b", "/a/b"),
+        ("file:///a%20b/%C3%BC", "/a b/ü"),
+        ("file:///a?b#c", "/a?b#c"),
+    ],
+)
+def test_all_of_a_uri_is_the_path(uri: str, place: str) -> None:
+    assert path_of(uri) == Path(place)
+
+
+@pytest.mark.parametrize("uri", ["file://host/a", "file:/a", "/a", "file:///a%00b"])
+def test_what_names_no_path_here_is_refused(uri: str) -> None:
+    with pytest.raises(PodFailure, match="cannot be opened"):
+        path_of(uri)

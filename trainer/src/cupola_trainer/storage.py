@@ -6,7 +6,7 @@ The one place that knows what a scheme means. `file://` folders are used in plac
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from cupola_api.artifact import MANIFEST, ArtifactInvalid, Manifest, verify
 from cupola_api.common import Artifact
@@ -18,14 +18,14 @@ from cupola_trainer.pod import PodFailure
 
 def path_of(uri: str) -> Path:
     """The folder or file of a resolved URI. Raises PodFailure for a scheme that is not known."""
-    parts = urlsplit(uri)
-    if parts.scheme != "file" or parts.netloc:
+    place = unquote(uri.removeprefix("file://"))
+    if not uri.startswith("file:///") or "\0" in place:
         raise PodFailure(
             "StorageUnknown",
             f"{uri} cannot be opened: this trainer reads file:/// only",
             FailureClass.USER,
         )
-    return Path(unquote(parts.path))
+    return Path(place)
 
 
 def check(folder: Path, *, digest: str | None = None) -> tuple[Manifest, Artifact]:
