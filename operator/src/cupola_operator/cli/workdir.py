@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import typer
 
@@ -132,9 +132,8 @@ def kind_of(word: str, kinds: Sequence[str] = tuple(KINDS)) -> str:
 
 def local_folder(uri: str) -> Path:
     """The folder of an artifact. Raises NotThere for one that is not on this machine."""
-    parts = urlsplit(uri)
-    folder = Path(unquote(parts.path))
-    if parts.scheme != "file" or parts.netloc:
+    folder = Path(unquote(uri.removeprefix("file://")))
+    if not uri.startswith("file:///"):
         raise NotThere(f"{uri} is not on this machine; copy it to a folder")
     if not folder.is_dir():
         raise NotThere(f"{folder} is gone; raise spec.revision to make it again")
