@@ -386,3 +386,8 @@ def test_every_rule_is_checked() -> None:
     ruled = {model for model in found if model.rules}
     assert len(ruled) > 10
     assert all(issubclass(model, Ruled) for model in ruled)
+
+
+def test_a_description_of_several_lines_becomes_one() -> None:
+    node = {"description": "One line,\nand another.", "examples": ["2M", "1K"]}
+    assert crd._description(node) == "One line, and another. For example 2M, 1K."

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from cupola_api import API_VERSION
 from cupola_api.kinds import KINDS, parse, update_error
@@ -34,6 +36,16 @@ def test_parsing_what_was_parsed_changes_nothing(path: Path) -> None:
 def test_another_version_of_the_api_is_refused_with_the_right_one() -> None:
     with pytest.raises(ValueError, match=f"apiVersion must be {API_VERSION}, not 'v1'"):
         parse({**_dataset(), "apiVersion": "v1"})
+
+
+def test_a_number_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        parse(_dataset(validation=float("inf")))
+
+
+def test_a_date_of_yaml_is_a_text_like_any_other() -> None:
+    with pytest.raises(ValidationError):
+        parse(_dataset(seed=date(2026, 1, 1)))
 
 
 def test_a_field_of_the_run_changes_only_with_the_revision() -> None:

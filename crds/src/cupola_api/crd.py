@@ -54,8 +54,6 @@ class _Schema(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         value = super().model_schema(schema)
         cls = schema["cls"]
-        if cls.__doc__:
-            value["description"] = inspect.cleandoc(cls.__doc__)
         if issubclass(cls, Model) and cls.rules:
             value[_RULES] = [_rule(rule) for rule in cls.rules]
         if cls in LIST_KEYS:
@@ -63,7 +61,7 @@ class _Schema(GenerateJsonSchema):
         return value
 
     def get_default_value(self, schema: core_schema.WithDefaultSchema) -> Any:
-        if "default_factory" in schema and not schema.get("default_factory_takes_data"):
+        if "default_factory" in schema:
             factory: Any = schema["default_factory"]
             return factory()
         value = super().get_default_value(schema)
@@ -79,10 +77,8 @@ def _rule(rule: Rule) -> dict[str, str]:
 
 def structural(annotation: type[BaseModel]) -> dict[str, Any]:
     """The structural schema of a type: references inlined, null taken away, bounds kept."""
-    schema = annotation.model_json_schema(by_alias=True, schema_generator=_Schema)
-    value = _node(schema, schema.pop("$defs", {}))
-    value.pop(_KEYS, None)
-    return value
+    schema = annotation.model_json_schema(schema_generator=_Schema)
+    return _node(schema, schema.pop("$defs", {}))
 
 
 def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

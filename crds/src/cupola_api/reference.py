@@ -10,11 +10,10 @@ import sys
 import types
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from cupola_api import API_VERSION
 from cupola_api.base import Model, models_in
@@ -33,34 +32,30 @@ def _parts(annotation: Any) -> list[Any]:
 
 
 def _type(annotation: Any) -> str:
-    """The type of a field in words."""
+    """The type of a field in words. Raises KeyError for a type that has none yet."""
     annotation = _parts(annotation)[0]
     if get_origin(annotation) is Annotated:
         return _type(get_args(annotation)[0])
-    if get_origin(annotation) is Literal:
-        return " \\| ".join(f"`{value}`" for value in get_args(annotation))
     if get_origin(annotation) is list:
         return f"list of {_type(get_args(annotation)[0])}"
-    if get_origin(annotation) is dict:
-        return "map"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " \\| ".join(f"`{value.value}`" for value in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    return {str: "string", int: "integer", float: "number", bool: "boolean"}.get(annotation, "any")
+    return {str: "string", int: "integer", float: "number", bool: "boolean"}[annotation]
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True, validated_data={})
-    if value is None or value is PydanticUndefined:
+    value = field.get_default(call_default_factory=True)
+    if value is None:
         return ""
     if isinstance(value, Model):
         value = value.to_json()
     if isinstance(value, list):
         value = [str(item) for item in value]
-    return f"`{value.value if isinstance(value, Enum) else value}`".replace("'", "")
+    return f"`{value}`".replace("'", "")
 
 
 def _bounds(field: FieldInfo) -> str:

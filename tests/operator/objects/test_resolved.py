@@ -54,13 +54,13 @@ def test_a_dataset_lists_its_sources_in_the_store_of_the_installation(kit: Any) 
         {"name": "a", "uri": "store:///raw/a", "format": "Jsonl", "text": "body"},
         {"name": "b", "uri": "file:///b", "format": "Text"},
     ]
-    run = build.list_run(dataset(kit, {}, sources=sources, output="file:///out/"))
+    run = build.list_run(dataset(kit, {}, sources=sources, output="file:///outX/"))
     assert [(s.name, s.uri, s.text) for s in run.sources] == [
         ("a", "file:///data/raw/a", "body"),
         ("b", "file:///b", "text"),
     ]
     assert [getattr(run, place) for place in PLACES] == [
-        "file:///out/default/dataset/data",
+        "file:///outX/default/dataset/data",
         "default",
         "data",
     ]
