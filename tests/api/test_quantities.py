@@ -60,7 +60,18 @@ def test_every_text_that_the_schema_accepts_can_be_read(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(999, "999"), (1000, "1K"), (2_340_000, "2.34M"), (7e9, "7B"), (0, "0")]
+    ("number", "text"),
+    [
+        (0, "0"),
+        (0.5, "0.5"),
+        (999, "999"),
+        (999.7, "1K"),
+        (1000, "1K"),
+        (999_999, "1M"),
+        (2_340_000, "2.34M"),
+        (7e9, "7B"),
+        (1.5e16, "15000T"),
+    ],
 )
 def test_people_read_three_digits(number: float, text: str) -> None:
     assert quantities.people(number) == text

@@ -69,7 +69,7 @@ def times(number: int, text: str) -> str:
 
 def people(number: float) -> str:
     """A count for a person, three digits at most: `people(2_340_000) == "2.34M"`."""
-    for suffix in ("T", "B", "M", "K"):
-        if number >= _FACTORS[suffix]:
-            return f"{number / _FACTORS[suffix]:.3g}{suffix}"
-    return f"{number:.3g}"
+    rounded = float(f"{number:.3g}")
+    fitting = [(factor, suffix) for suffix, factor in _FACTORS.items() if factor <= rounded]
+    factor, suffix = max(fitting, default=(1, ""))
+    return f"{rounded / factor:.15g}{suffix}"
