@@ -159,3 +159,14 @@ def test_events_that_are_torn_or_edited_are_refused(tmp_path: Path, text: str) -
         file.write(text)
     with pytest.raises(MirrorBroken, match=r"events\.jsonl .*delete it"):
         Mirror(tmp_path).read_events()
+
+
+@pytest.mark.parametrize("status", [{"attempts": [{"number": 0}]}, {"phase": "Dreaming"}])
+def test_a_status_that_cannot_be_read_is_not_taken_for_none(
+    tmp_path: Path, status: dict[str, object]
+) -> None:
+    path = tmp_path / "objects/Dataset/default/a.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump({**VALUE, "kind": "Dataset", "status": status}))
+    with pytest.raises(MirrorBroken, match=r"a\.yaml does not hold the whole object"):
+        Mirror(tmp_path).read()

@@ -8,6 +8,7 @@ from cupola_api.dataset import Dataset, DatasetStatus
 from cupola_api.pretrainjob import PretrainJob, PretrainJobStatus
 from cupola_operator import labels
 from cupola_operator.cluster import Key, key_of
+from cupola_operator.resources import StatusUnreadable
 
 BASE = Key("PretrainJob", "default", "base")
 
@@ -141,3 +142,11 @@ def test_a_world_is_of_one_kind(kit: Any, cluster: Any) -> None:
         seen.resource_as(Dataset)
     with pytest.raises(TypeError, match="no DatasetStatus"):
         seen.status_as(DatasetStatus)
+
+
+def test_a_status_that_cannot_be_read_is_no_empty_one(kit: Any, cluster: Any) -> None:
+    cluster.objects[BASE]["status"] = {"attempts": [{"number": 0}]}
+    with pytest.raises(
+        StatusUnreadable, match=r"PretrainJob/base: status.attempts.0.+create it again"
+    ):
+        kit.world(cluster, BASE)

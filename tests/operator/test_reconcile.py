@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cupola_api import metrics
-from cupola_operator import labels
+from cupola_api.common import Attempt
+from cupola_operator import labels, reconcile
 from cupola_operator.cluster import Key
+from cupola_operator.decide import decide
 from cupola_operator.reconcile import Reconciler, utc_now
+from cupola_operator.resources import StatusUnreadable
 
 DATA = Key("Dataset", "default", "data")
 BASE = Key("PretrainJob", "default", "base")
@@ -243,3 +247,18 @@ def test_a_child_wakes_the_resource_it_is_of(bench: Bench, kind: str) -> None:
 def test_an_object_of_nobody_wakes_nobody(bench: Bench, tags: Any) -> None:
     value = {"kind": "Pod", "metadata": {"name": "x", "namespace": "default", "labels": tags}}
     assert bench.reconciler.wakes(value) == []
+
+
+def test_a_status_that_could_not_be_read_again_is_not_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(world: Any) -> Any:
+        decision = decide(world)
+        attempts = [Attempt.model_construct(number=0, name="a")]
+        status = decision.status.model_copy(update={"attempts": attempts})
+        return replace(decision, status=status)
+
+    monkeypatch.setattr(reconcile, "decide", wrong)
+    with pytest.raises(StatusUnreadable, match=r"Dataset/data: status.attempts.0"):
+        bench.reconciler.reconcile(DATA)
+    assert "status" not in bench.cluster.objects[DATA]

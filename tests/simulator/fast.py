@@ -83,7 +83,7 @@ def fast() -> Iterator[None]:
         patch.setattr(children.Job, "of", staticmethod(_by_identity(children.Job.of)))
         patch.setattr(children.Resolved, "of", staticmethod(_by_identity(children.Resolved.of)))
         patch.setattr(resources, "parse", _by_spec(resources.parse))
-        patch.setattr(resources, "parse_status", _by_identity(resources.parse_status, 1))
+        patch.setattr(resources, "read_status", _by_identity(resources.read_status, 1))
         patch.setattr(
             configmap,
             "contract",

@@ -31,13 +31,16 @@ def observe(
     *,
     every: float = 60.0,
 ) -> World | None:
-    """The world around `key`, or None if there is no such resource."""
+    """The world around `key`, or None if there is no such resource.
+
+    Raises resources.StatusUnreadable, and what the cluster raises.
+    """
     value = cluster.get(key)
     if value is None:
         return None
     metadata = value["metadata"]
     resource, invalid = resources.parse(value)
-    status = resources.parse_status(key.kind, value.get("status"))
+    status = resources.read_status(key, value.get("status"))
     ours = labels.selector(key.kind, key.name)
     owned = [
         child

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from itertools import count
 
 from cupola_operator.cluster import Key
+from cupola_operator.resources import StatusUnreadable
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,8 @@ class Queue:
 
 def _sentence(error: Exception) -> str:
     """What went wrong, for a person."""
+    if isinstance(error, StatusUnreadable):
+        return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the cluster'} cannot be used: {error.strerror}"
     return f"{type(error).__name__}: {error}"

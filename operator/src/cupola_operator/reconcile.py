@@ -160,8 +160,10 @@ class Reconciler:
         """Write the status, if it says something new; whether it still spoke of what is there."""
         if not self._is_news(world, status):
             return True
+        value = status.to_json()
+        resources.read_status(world.key, value)  # nothing is written that could not be read again
         try:
-            self._cluster.patch_status(world.key, status.to_json(), world.resource_version)
+            self._cluster.patch_status(world.key, value, world.resource_version)
         except (Conflict, NotFound):
             return False
         self._patched[world.key] = time.monotonic()

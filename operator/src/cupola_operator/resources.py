@@ -88,6 +88,26 @@ def _parse(kind: str, text: str) -> tuple[Resource | None, str]:
         return None, str(error)
 
 
+class StatusUnreadable(Exception):
+    """The status of a resource does not fit its type; the message says where, and the remedy."""
+
+
+def read_status(key: Key, value: Any) -> Status:
+    """The typed status of a resource; empty if there is none.
+
+    Raises StatusUnreadable: taken for empty, a run that is half done would begin anew.
+    """
+    try:
+        return STATUS[key.kind].model_validate(value or {})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in ("status", *first["loc"]))
+        raise StatusUnreadable(
+            f"{key}: {place} cannot be read ({first['msg']}); restore it, or delete the resource and "
+            "create it again: what it made is found in the store"
+        ) from error
+
+
 def parse_status(kind: str, value: Any) -> Status:
     """The typed status of an object; an empty one if it has none that can be read."""
     try:

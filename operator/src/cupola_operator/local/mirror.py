@@ -16,6 +16,7 @@ import yaml
 
 from cupola_api.artifact import write_atomic
 from cupola_operator.cluster import Key, Object, key_of
+from cupola_operator.resources import STATUS, StatusUnreadable, read_status
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -132,6 +133,8 @@ def _is_whole(value: Any, name: Key) -> bool:
         maps += [value.get(field, {}) for field in ("spec", "status", "data")]
         if name.kind == "Pod":
             maps += value["spec"]["containers"] or [None]
+        if name.kind in STATUS:
+            read_status(name, value.get("status"))
         int(metadata["resourceVersion"])
         return bool(
             key_of(value) == name
@@ -139,5 +142,5 @@ def _is_whole(value: Any, name: Key) -> bool:
             and all(owner["uid"] for owner in owners)
             and all(isinstance(one, dict) for one in maps)
         )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, StatusUnreadable):
         return False
