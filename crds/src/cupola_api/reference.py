@@ -6,6 +6,7 @@ python -m cupola_api.reference docs/reference/api.md [--check]
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import types
 from enum import Enum
@@ -53,9 +54,7 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, Model):
         value = value.to_json()
-    if isinstance(value, list):
-        value = [str(item) for item in value]
-    return f"`{value}`".replace("'", "")
+    return f"`{json.dumps(value)}`".replace('"', "")
 
 
 def _bounds(field: FieldInfo) -> str:
