@@ -17,8 +17,7 @@ import yaml
 from typer.testing import CliRunner, Result
 
 from cupola_api import API_VERSION, kinds
-from cupola_operator import settings
-from cupola_operator.cli import app
+from cupola_operator.cli import app, load
 from cupola_operator.local import lock, requests, shell
 from cupola_operator.local.change import Suspend
 from cupola_operator.local.store import Store
@@ -121,7 +120,7 @@ def test_settings_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_settings_of_a_laptop_are_good_and_have_a_price() -> None:
-    laptop = settings.load(shell.SETTINGS, store="file:///w/store")
+    laptop = load.settings(shell.SETTINGS, store="file:///w/store")
     pool = laptop.pool(laptop.data_pool)
     assert pool
     assert pool.price > 0
