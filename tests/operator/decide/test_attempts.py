@@ -14,7 +14,7 @@ from cupola_operator.cost.ledger import Gang
 from cupola_operator.decide.attempts import Step, drive
 from cupola_operator.decide.record import MAX_ENTRIES, bounded
 from cupola_operator.decide.stage import Stage
-from cupola_operator.decide.verdict import Create, Delete
+from cupola_operator.decide.verdict import SOON, Create, Delete
 
 
 def job(number: int = 1, **more: Any) -> Job:
@@ -51,8 +51,6 @@ def ended(number: int, outcome: str = "Failed", **more: Any) -> Attempt:
 @pytest.fixture
 def bench(kit: Any) -> Any:
     """`bench(jobs=..., pods=..., attempts=...)` is the next step of a stage of two pods."""
-    cluster = kit.Cluster()
-    key = key_of(cluster.create(kit.resource("PretrainJob")))
     placement = Placement(pool=kit.SETTINGS.pools[0], currency="USD", image="i")
     stage = Stage(
         label="pretrain",
@@ -68,8 +66,15 @@ def bench(kit: Any) -> Any:
     )
 
     def step(
-        *, attempts: Any = (), progress: Any = None, checkpoints: bool = True, **world: Any
+        *,
+        attempts: Any = (),
+        progress: Any = None,
+        checkpoints: bool = True,
+        spec: Any = None,
+        **world: Any,
     ) -> Step:
+        cluster = kit.Cluster()
+        key = key_of(cluster.create(kit.resource("PretrainJob", **(spec or {}))))
         seen = kit.world(cluster, key)
         status = seen.status.model_copy(update={"attempts": list(attempts), "progress": progress})
         one = replace(stage, checkpoints=checkpoints)
@@ -84,7 +89,7 @@ def test_the_first_attempt_is_created(bench: Any) -> None:
     assert isinstance(create, Create)
     assert create.value["metadata"]["name"] == "base-ptj-r1-a1"
     assert create.after == ()
-    assert step.verdict.phase == "Pending"
+    assert (step.verdict.phase, step.verdict.again) == ("Pending", SOON)
     assert step.status.attempts == []
 
 
@@ -92,8 +97,14 @@ def test_an_attempt_enters_status_when_its_job_is_seen(bench: Any) -> None:
     step = bench(jobs=(job(),))
     (attempt,) = step.status.attempts
     assert (attempt.number, attempt.name, attempt.outcome) == (1, "base-ptj-r1-a1", None)
-    assert step.verdict.phase == "Pending"
+    assert (step.verdict.phase, step.verdict.again) == ("Pending", 60)
     assert step.verdict.actions == ()
+    assert step.verdict.message.endswith("waits for its pods to start")
+
+
+def test_jobs_enter_status_in_the_order_of_their_attempts(bench: Any) -> None:
+    step = bench(jobs=(job(2), job(1)))
+    assert [attempt.number for attempt in step.status.attempts] == [1]
 
 
 def test_what_keeps_pods_from_starting_is_said(bench: Any) -> None:
@@ -130,6 +141,7 @@ def test_a_running_attempt_is_looked_at_again(bench: Any, kit: Any) -> None:
     assert (step.verdict.phase, step.verdict.again) == ("Running", 5.0)
     assert step.status.attempts[0].checkpoint_step == 40
     assert step.status.attempts[0].started_at == text_of(kit.START)
+    assert step.verdict.message.endswith("is running")
 
 
 def test_the_end_is_recorded_before_anything_is_done_about_it(bench: Any) -> None:
@@ -140,11 +152,44 @@ def test_the_end_is_recorded_before_anything_is_done_about_it(bench: Any) -> Non
     assert step.verdict.again == 0
     assert step.status.attempts[0].outcome == "Failed"
     assert step.status.attempts[0].failure == "Unknown"
+    assert step.verdict.message.endswith(step.status.attempts[0].message)
 
 
-def test_the_training_operator_ends_what_is_left_of_a_gang(bench: Any) -> None:
-    pods = (pod(terminal=True, exit_code=1), pod("w"))
-    step = bench(jobs=(job(),), pods=pods, attempts=[ended(1)])
+def test_how_an_attempt_ended_is_told_with_what_its_pod_said(bench: Any) -> None:
+    said = bench(jobs=(job(failed=True),), attempts=[ended(3)]).verdict.message
+    assert all(words in said for words in ("attempt 3", "Unexpected", "it broke"))
+    silent = ended(3).model_copy(update={"message": None})
+    said = bench(jobs=(job(failed=True),), attempts=[silent]).verdict.message
+    assert all(words in said for words in ("attempt 3", "Unexpected"))
+    assert "None" not in said
+
+
+def test_a_success_is_no_recovery_while_its_last_pods_end(bench: Any, kit: Any) -> None:
+    pods = (pod(terminal=True, exit_code=0), pod("w", started=kit.START))
+    step = bench(jobs=(job(),), pods=pods, attempts=[ended(1, "Succeeded")])
+    assert (step.verdict.phase, step.verdict.reason) == ("Running", "AttemptSucceeded")
+    assert (step.verdict.actions, step.verdict.again) == ((), SOON)
+    broken = (pod(terminal=True, exit_code=1), pods[1])
+    failed = bench(jobs=(job(),), pods=broken, attempts=[ended(1)])
+    assert (failed.verdict.phase, failed.verdict.reason) == ("Recovering", "AttemptFailed")
+
+
+@pytest.mark.parametrize(
+    ("tries", "failures", "phase"), [(0, 1, "Failed"), (2, 3, "Failed"), (5, 3, "Recovering")]
+)
+def test_spec_recovery_says_how_often_a_run_is_tried(
+    bench: Any, tries: int, failures: int, phase: str
+) -> None:
+    spec = {"recovery": {"unknown": tries}}
+    step = bench(spec=spec, attempts=[ended(number + 1) for number in range(failures)])
+    assert step.verdict.phase == phase
+    assert bool(step.verdict.actions) is (phase == "Recovering")
+
+
+def test_the_training_operator_ends_what_is_left_of_a_gang(bench: Any, kit: Any) -> None:
+    known = [PodTime(uid="m1"), PodTime(uid="w1")]
+    pods = (pod(terminal=True, exit_code=1), pod("w", gone_by=kit.START + kit.seconds(30)))
+    step = bench(jobs=(job(),), pods=pods, attempts=[ended(1, pods=known)])
     assert step.verdict.actions == ()
     assert step.verdict.message.endswith("its pods are ending")
 
@@ -197,6 +242,7 @@ def test_the_next_attempt_waits_until_the_old_one_is_gone(
 def test_the_job_of_an_attempt_goes_before_the_next_one_comes(bench: Any) -> None:
     step = bench(jobs=(job(failed=True),), attempts=[ended(1, "Lost")])
     assert step.verdict.actions == (Delete(job().key, "j1"),)
+    assert step.verdict.again == SOON
 
 
 def test_a_job_that_would_make_its_pods_again_goes_whatever_follows(bench: Any) -> None:
@@ -210,6 +256,8 @@ def test_nothing_starts_beside_a_pod_of_an_earlier_resource_of_that_name(bench: 
     step = bench(pods=(replace(pod(), owner="stranger", revision=7),))
     assert step.verdict.actions == ()
     assert "when pod m1, made before it, has ended" in step.verdict.message
+    assert (step.verdict.phase, step.verdict.reason) == ("Pending", "Training")
+    assert step.verdict.again == SOON
 
 
 def test_a_pod_on_a_node_that_does_not_answer_is_given_up(bench: Any, kit: Any) -> None:
@@ -229,7 +277,7 @@ def test_a_failed_attempt_is_followed_after_a_pause(bench: Any, kit: Any) -> Non
     assert step.verdict.message.endswith("the next one starts at 2026-01-01T00:00:06Z")
 
 
-def test_a_user_mistake_is_final_and_its_pods_stay_to_be_looked_at(bench: Any) -> None:
+def test_a_user_mistake_is_final_and_its_pods_stay_to_be_looked_at(bench: Any, kit: Any) -> None:
     said = Outcome.model_validate(
         {"outcome": "Failed", "failure": "User", "reason": "Wrong", "message": "write another"}
     )
@@ -239,6 +287,9 @@ def test_a_user_mistake_is_final_and_its_pods_stay_to_be_looked_at(bench: Any) -
     over = (wrong, pod("w", terminal=True, exit_code=143))
     soon = bench(jobs=(job(),), pods=over, attempts=step.status.attempts)
     assert (soon.verdict.phase, soon.verdict.actions) == ("Recovering", ())
+    assert (soon.verdict.again, soon.verdict.message.endswith("a1 is ending")) == (SOON, True)
+    stuck = (wrong, pod("w", gone_by=kit.START - kit.seconds(61)))
+    assert bench(jobs=(job(),), pods=stuck, attempts=step.status.attempts).verdict == soon.verdict
     step = bench(jobs=(job(failed=True),), pods=over, attempts=step.status.attempts)
     assert (step.verdict.phase, step.verdict.reason) == ("Failed", "Wrong")
     assert step.verdict.message == "write another"
@@ -250,6 +301,15 @@ def test_too_many_attempts_end_the_run(bench: Any) -> None:
     assert (step.verdict.phase, step.verdict.reason) == ("Failed", "AttemptsExhausted")
     assert "attempt 3" in step.verdict.message
     assert "it broke" in step.verdict.message
+
+
+def test_a_run_fails_with_a_reason_even_if_its_last_attempt_has_none(bench: Any) -> None:
+    silent = ended(1, failure="User").model_copy(update={"reason": None, "message": None})
+    step = bench(attempts=[silent])
+    assert (step.verdict.phase, step.verdict.reason, step.verdict.message) == (
+        *("Failed", "Failed"),
+        "",
+    )
 
 
 def test_an_attempt_that_went_on_from_a_checkpoint_says_so(bench: Any, kit: Any) -> None:
@@ -271,7 +331,7 @@ def test_damaged_checkpoints_that_were_passed_over_are_told_of(bench: Any, kit: 
         attempts=[ended(1)],
     )
     assert step.status.attempts[-1].passed_over == 2
-    assert "damaged and passed over: 2 newer" in step.verdict.message
+    assert "from step 40; damaged and passed over: 2 newer" in step.verdict.message
     later = bench(
         jobs=(job(2),),
         pods=(pod(number=2, started=kit.START),),
@@ -286,9 +346,11 @@ def test_damaged_checkpoints_that_were_passed_over_are_told_of(bench: Any, kit: 
         # All of it was thought lost: it died before the checkpoint of 60 s was heard of.
         (None, (40, 60), (40, "0.004")),
         (10, (40, 60), (40, "0.004")),
+        (None, (1, 60), (1, "0.004")),
         # The checkpoint of step 50 was heard of, and is damaged.
         (50, (40, 60), (40, "0.004")),
         (50, (0, 0), (None, "0.01")),
+        (50, (0, 60), (None, "0.01")),
         # Nothing new: what was recorded stays.
         (40, (40, 60), (40, "0.007")),
     ],
@@ -323,6 +385,18 @@ def test_where_the_next_one_goes_on_from_is_what_was_lost(
     assert silent[0] == step_2.status.attempts[0]
 
 
+def test_a_later_checkpoint_does_not_tell_of_what_was_lost_before_it(bench: Any, kit: Any) -> None:
+    time = PodTime(uid="m1", gpus=1, started_at=text_of(kit.START), outcome="Failed")
+    time = time.model_copy(update={"until": text_of(kit.START + kit.seconds(100))})
+    first = ended(1, "Lost", pods=[time], checkpoint_step=40, cost="0.01", wasted="0.007")
+    second = Attempt(number=2, name="base-ptj-r1-a2", resumed_step=40, checkpoint_step=60)
+    said = {metrics.RESUMED_STEP: 40, metrics.RESUMED_TIME: kit.START.timestamp() + 60}
+    running = {"jobs": (job(2),), "pods": (pod(number=2, started=kit.START),)}
+    now = kit.START + kit.seconds(200)
+    step = bench(attempts=[first, second], metrics=said, now=now, **running)
+    assert step.status.attempts[0] == first
+
+
 def test_an_attempt_whose_job_was_gone_before_it_was_seen_is_known_by_its_pods(
     bench: Any, kit: Any
 ) -> None:
@@ -342,6 +416,10 @@ def test_a_pod_whose_end_was_never_seen_makes_the_figures_a_guess(
 ) -> None:
     over = ended(1, "Lost", pods=[PodTime(uid="m1", outcome=outcome)])
     assert bench(attempts=[over]).status.attempts[0].estimated is estimated
+    before = ended(1, "Lost")
+    last = over.model_copy(update={"number": 2})
+    guess = last.model_copy(update={"estimated": estimated})
+    assert bench(attempts=[before, last]).status.attempts == [before, guess]
 
 
 def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:
@@ -359,6 +437,10 @@ def test_a_checkpoint_that_was_made_at_the_end_wastes_nothing(bench: Any, kit: A
     step = bench(jobs=(job(),), pods=pods, progress=old)
     (attempt,) = step.status.attempts
     assert (attempt.gpu_seconds, attempt.wasted, attempt.checkpoint_step) == ("60", "0", 70)
+    unseen = [replace(one, finished=None, last_seen=later) for one in pods]
+    step = bench(jobs=(job(),), pods=(*unseen,), progress=old, now=later)
+    (attempt,) = step.status.attempts
+    assert (attempt.gpu_seconds, attempt.wasted) == ("60", "0")
 
 
 def test_a_training_without_checkpoints_starts_over(bench: Any, kit: Any) -> None:
@@ -369,6 +451,14 @@ def test_a_training_without_checkpoints_starts_over(bench: Any, kit: Any) -> Non
     step = bench(jobs=(job(),), pods=pods, checkpoints=False)
     (attempt,) = step.status.attempts
     assert (attempt.cost, attempt.checkpoint_step) == (attempt.wasted, None)
+    running = {"jobs": (job(),), "pods": (pod(started=kit.START),)}
+    for saves in (False, True):
+        said = {metrics.RESUMED_STEP: 40}
+        step = bench(checkpoints=saves, metrics=said, **running)
+        assert step.status.attempts[0].resumed_step == (40 if saves else None)
+    over = (pod(terminal=True, exit_code=1),)
+    late = bench(jobs=(job(),), pods=over, metrics={metrics.RESUMED_STEP: 40})
+    assert late.status.attempts[0].resumed_step is None
 
 
 def test_other_stages_and_revisions_are_not_looked_at(bench: Any) -> None:
@@ -391,3 +481,15 @@ def test_status_holds_so_many_attempts_and_every_cent() -> None:
     assert kept[1].message.startswith("attempts up to 37")
     assert kept[-1] == lost[-1]
     assert bounded(kept) == kept
+    again = [one.model_copy(update={"number": one.number + 2}) for one in lost[: MAX_ENTRIES - 1]]
+    cleaned = lost[1].model_copy(update={"outcome": "Succeeded"})
+    kept = bounded([lost[0], cleaned, *again])
+    assert [one.outcome for one in kept] == ["Lost"] * MAX_ENTRIES
+    assert kept[0] == lost[0]
+
+
+def test_a_sentence_of_an_attempt_fits_in_status(bench: Any) -> None:
+    said = Outcome(outcome=OutcomeKind.FAILED, reason="Because", message="x" * 512)
+    gone = pod(terminal=True, exit_code=1, by_node=True, outcome=said)
+    (attempt,) = bench(jobs=(job(),), pods=(gone, pod("w"))).status.attempts
+    assert len(attempt.message) == 512

@@ -70,3 +70,10 @@ def test_outdated_is_there_for_a_finished_run(
 def test_a_long_sentence_is_cut(kit: Any) -> None:
     found = conditions(world(kit), Verdict(Phase.STALLED, "Because", "x" * 5000))
     assert {len(c.message) for c in found if c.message} == {1024}
+    found = conditions(world(kit), Verdict(Phase.STALLED, "Because", "x" * 1024))
+    assert {c.message for c in found if c.message} == {"x" * 1024}
+
+
+def test_it_is_said_of_which_generation_a_condition_speaks(kit: Any) -> None:
+    found = conditions(replace(world(kit), generation=7), Verdict(Phase.WAITING, "One", "one"))
+    assert {c.observed_generation for c in found} == {7}

@@ -88,7 +88,9 @@ def short(end: Ending | None) -> tuple[str, str] | None:
         ([], JOB, ("Lost", "PodsLost")),
         ([], None, ("Lost", "PodsLost")),
         ([pod("m"), pod("w")], None, None),
+        ([pod("m", gone_by=NOW + timedelta(seconds=30))], None, None),
         ([pod("m"), pod("w")], LEAVING, None),
+        ([pod("m"), pod("w", 137)], JOB, ("Lost", "Killed")),
         ([pod("m", 143, says("Stopped", step=5)), pod("w")], None, ("Stopped", "Stopped")),
         ([pod("m", gone_by=NOW - timedelta(seconds=61))], None, ("Lost", "PodsLost")),
         ([], COMPLETE, ("Lost", "PodsLost")),
@@ -104,6 +106,8 @@ def test_a_gang(pods: list[Pod], job: Job | None, expected: tuple[str, str] | No
 def test_a_gang_that_was_never_whole_is_not_broken() -> None:
     young = Attempt(number=1, name="a")
     assert ending(TRAINING, young, JOB, [pod("m")], NOW) is None
+    for over in (COMPLETE, BROKEN):
+        assert short(ending(TRAINING, young, over, [], NOW)) == ("Lost", "PodsLost")
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,7 @@ def test_a_gang_that_was_never_whole_is_not_broken() -> None:
         (MEASURING, [pod("a", 1)], BROKEN, ("Failed", "NoMessage")),
         (MEASURING, [], BROKEN, ("Lost", "PodsLost")),
         (MEASURING, [], None, ("Lost", "PodsLost")),
+        (MEASURING, [pod("a", 1)], None, ("Failed", "NoMessage")),
         (MEASURING, [], JOB, None),
         (CLEANING, [pod("a", 0), pod("b", 0)], COMPLETE, ("Succeeded", "Completed")),
         (CLEANING, [], COMPLETE, ("Succeeded", "Completed")),
@@ -132,6 +137,44 @@ def test_a_job(
     assert short(ending(stage, ATTEMPT, job, pods, NOW)) == expected
 
 
+@pytest.mark.parametrize(
+    ("stage", "job", "pods", "words"),
+    [
+        (TRAINING, JOB, [pod("m", 0, SUCCESS), pod("w")], ["so it is"]),
+        (TRAINING, None, [pod("m", 143, says("Stopped", step=5))], ["so it is"]),
+        (TRAINING, JOB, [pod("m", 0), pod("w")], ["pod-m", "exit code 0", "log may tell"]),
+        (TRAINING, JOB, [pod("m")], ["1 of the pods of a "]),
+        (TRAINING, JOB, [], ["2 of the pods of a "]),
+        (TRAINING, BROKEN, [], ["PyTorchJob a "]),
+        (TRAINING, None, [], ["a is gone"]),
+        (MEASURING, BROKEN, [], ["Job a "]),
+        (
+            MEASURING,
+            JOB,
+            [pod("m", gone_by=NOW - timedelta(seconds=61))],
+            ["pod-m", "node does not answer"],
+        ),
+    ],
+)
+def test_the_sentence_names_what_ended(
+    stage: Stage, job: Job | None, pods: list[Pod], words: list[str]
+) -> None:
+    end = ending(stage, ATTEMPT, job, pods, NOW)
+    assert end
+    assert all(word in end.message for word in words), end.message
+
+
+def test_a_pod_that_does_not_say_what_came_of_it_failed_for_unknown_cause() -> None:
+    end = ending(TRAINING, ATTEMPT, JOB, [pod("m", 0), pod("w")], NOW)
+    assert end
+    assert end.cause is FailureClass.UNKNOWN
+
+
+def test_a_silent_stage_ends_well_without_a_word() -> None:
+    end = ending(CLEANING, ATTEMPT, COMPLETE, [pod("a", 0)], NOW)
+    assert end == Ending("Succeeded", "Completed", "")
+
+
 RANK_0_SAVED = pod("m", 143, says("Stopped", step=5))
 
 
@@ -141,6 +184,13 @@ RANK_0_SAVED = pod("m", 143, says("Stopped", step=5))
         (pod("w", 1), pod("m", 1, says("Failed", "OutOfMemory")), True),
         (pod("m", 1, says("Failed", "OutOfMemory")), pod("w", 1), False),
         (pod("w", 143), RANK_0_SAVED, True),
+        # Of two that are equally to blame: the later view, in which rank 0 comes first.
+        (pod("w", 1, says("Failed")), pod("m", 1, says("Failed", reason="Other")), True),
+        (
+            pod("w", 1, says("Failed")),
+            pod("m", 1, says("Failed", "Infrastructure", reason="RankLost")),
+            False,
+        ),
         (RANK_0_SAVED, pod("w", 143), False),
     ],
 )
@@ -174,3 +224,5 @@ def test_what_status_holds_of_an_end() -> None:
         )
     )
     assert end == Ending("Failed", "OOMKilled", "too large", FailureClass.OUT_OF_MEMORY)
+    silent = Attempt(number=1, name="a", outcome="Lost")
+    assert recorded(silent) == Ending("Lost", "", "")

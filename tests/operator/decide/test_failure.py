@@ -69,12 +69,15 @@ def test_whose_move_it_is(failed: Pod, expected: tuple[FailureClass | None, str,
 @pytest.mark.parametrize(
     ("failed", "words"),
     [
-        (pod(137, reason="OOMKilled", stage="pretrain"), ["p ", "zeroStage", "memory"]),
-        (pod(137, reason="OOMKilled", stage="clean"), ["p ", "memoryPerGpu"]),
-        (pod(137), ["p ", "SIGKILL", "memory"]),
+        (pod(137, reason="OOMKilled", stage="pretrain"), ["p ", "zeroStage", "with more memory"]),
+        (pod(137, reason="OOMKilled", stage="clean"), ["p ", "; use a pool", "memoryPerGpu"]),
+        (pod(137), ["p ", "SIGKILL", "may lack memory"]),
         (pod(139), ["p ", "SIGSEGV", "log"]),
+        (pod(129), ["p ", "SIGHUP", "log"]),
+        (pod(128), ["p ", "exit code 128", "log"]),
         (pod(128 + 127), ["p ", "exit code 255", "log"]),
         (pod(7), ["p ", "exit code 7", "log"]),
+        (pod(None), ["p ended without an exit code", "log"]),
         (pod(128, reason="StartError", message="no such file"), ["p ", "no such file"]),
         (pod(128, reason="StartError"), ["p ", "does not say why"]),
         (

@@ -10,7 +10,7 @@ from cupola_api.common import Lineage
 from cupola_operator.children import Job, Pod
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import decide, finished
-from cupola_operator.decide.verdict import Delete
+from cupola_operator.decide.verdict import SOON, Delete
 
 
 def world(kit: Any, value: Any, *others: Any) -> Any:
@@ -40,6 +40,7 @@ def test_a_run_that_ended_stays_as_it_is(kit: Any, phase: str) -> None:
     verdict = finished.run(seen)
     assert verdict
     assert (verdict.phase, verdict.outdated, verdict.actions) == (phase, "", ())
+    assert (verdict.reason, verdict.message) == (phase, "")
     again = decide(replace(seen, status=decide(seen).status))
     assert again == decide(seen)
 
@@ -54,6 +55,25 @@ def test_a_new_revision_is_a_new_run(kit: Any) -> None:
         None,
         2,
     )
+
+
+def test_a_condition_that_stays_as_it_was_keeps_its_time_in_a_new_revision(kit: Any) -> None:
+    seen = world(kit, trained(kit), kit.done("Dataset"))
+    before = decide(seen).status
+    assert before
+    value = trained(kit)
+    value["spec"]["revision"] = 2
+    later = world(kit, value, kit.done("Dataset"))
+    later = replace(
+        later,
+        now=later.now + kit.seconds(60),
+        status=later.status.model_copy(update={"conditions": before.conditions}),
+    )
+    status = decide(later).status
+    assert status
+    times = {c.type: c.last_transition_time for c in status.conditions}
+    assert times["Failed"] == "2026-01-01T00:00:00Z"
+    assert times["Succeeded"] == "2026-01-01T00:01:00Z"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +99,20 @@ def test_outdated_is_a_run_whose_origin_has_another_artifact(
         )
 
 
+def test_all_that_changed_upstream_is_said(kit: Any) -> None:
+    value = trained(kit)
+    value["spec"]["datasets"] = [{"name": "data"}, {"name": "more"}]
+    value["status"]["lineage"] = [
+        {"kind": "Dataset", "name": name, "digest": digest_of("other bytes")}
+        for name in ("data", "more")
+    ]
+    seen = world(kit, value, kit.done("Dataset"), kit.done("Dataset", "more"))
+    verdict = finished.run(seen)
+    assert verdict
+    assert verdict.outdated
+    assert verdict.outdated.startswith("Dataset data and Dataset more changed")
+
+
 def test_what_was_not_read_does_not_make_outdated(kit: Any) -> None:
     value = trained(kit)
     value["status"]["lineage"] = []
@@ -92,6 +126,8 @@ def test_what_was_not_read_does_not_make_outdated(kit: Any) -> None:
     [
         ("Failed", "PyTorchJob", "live", True),
         ("Failed", "PyTorchJob", "ended", False),
+        ("Failed", "PyTorchJob", "ending", True),
+        ("Failed", "PyTorchJob", "given up", False),
         ("Failed", "PyTorchJob", "deleting", False),
         ("Succeeded", "PyTorchJob", "live", True),
         ("Succeeded", "Job", "live", True),
@@ -102,7 +138,8 @@ def test_what_is_left_running_is_deleted(
 ) -> None:
     seen = world(kit, trained(kit, phase=phase), kit.done("Dataset"))
     job = Job(Key(kind, "default", "j"), "j", 1, "pretrain", 1, deleting=state == "deleting")
-    pod = Pod(name="p", uid="p", owner="j", terminal=state == "ended")
+    ends = {"ending": kit.START, "given up": kit.START - kit.seconds(61)}
+    pod = Pod(name="p", uid="p", owner="j", terminal=state == "ended", gone_by=ends.get(state))
     verdict = finished.run(replace(seen, jobs=(job,), pods=(pod,)))
     assert verdict
     assert verdict.actions == ((Delete(job.key, "j"),) if deleted else ())
@@ -131,6 +168,26 @@ def test_thresholds_are_judged_anew_from_the_scores(
     assert verdict.actions == ()
 
 
+def test_all_thresholds_that_are_missed_are_said(kit: Any) -> None:
+    bounds = [{"maxDrop": 0.5}, {"max": 5.5}, {"max": 9}]
+    thresholds = [{"task": "answers", "metric": "perplexity", **bound} for bound in bounds]
+    verdict = finished.evaluation(world(kit, measured(kit, thresholds=thresholds)))
+    assert verdict
+    assert verdict.status
+    assert len(verdict.status.failed_thresholds) == 2
+    assert verdict.message == "; ".join(verdict.status.failed_thresholds)
+
+
+def test_what_is_left_running_of_an_evaluation_is_deleted(kit: Any) -> None:
+    job = Job(Key("Job", "default", "j"), "j", 1, "evaluate", 1)
+    left = Pod(name="p", uid="p", owner="j")
+    seen = world(kit, measured(kit))
+    verdict = finished.evaluation(replace(seen, jobs=(job,), pods=(left,)))
+    assert verdict
+    assert verdict.actions == (Delete(job.key, "j"),)
+    assert verdict.again == SOON
+
+
 def test_an_evaluation_that_could_not_measure_stays_failed(kit: Any) -> None:
     value = measured(kit, thresholds=[])
     del value["status"]["artifact"]
@@ -145,8 +202,17 @@ def test_an_artifact_that_left_status_is_lost(kit: Any) -> None:
     seen = world(kit, kit.resource("PretrainJob"))
     verdict = finished.succeeded(seen, seen.status)
     assert (verdict.phase, verdict.reason) == ("Stalled", "ArtifactLost")
+    assert verdict.message.endswith("raise spec.revision")
     exam = world(kit, kit.resource("Evaluation"))
     assert finished.measured(exam, exam.status).reason == "ArtifactLost"
+
+
+def test_what_was_read_is_taken_from_the_status_that_is_written(kit: Any) -> None:
+    seen = world(kit, trained(kit), kit.done("Dataset"))
+    lineage = [Lineage(kind="Dataset", name="data", digest=digest_of("other bytes"))]
+    assert finished.succeeded(seen, seen.status).outdated == ""
+    status = seen.status.model_copy(update={"lineage": lineage})
+    assert finished.succeeded(seen, status).outdated
 
 
 def test_nothing_is_outdated_of_a_spec_that_is_not_valid(kit: Any) -> None:

@@ -11,6 +11,7 @@ from cupola_operator.cluster import key_of
 from cupola_operator.decide import decide
 from cupola_operator.decide.forgive import forgiven
 
+DIGEST = digest_of("run")
 ATTEMPTS = [
     Attempt(number=1, name="a", outcome="Failed"),
     Attempt(number=2, name="b", outcome="Stopped", reason="DeadlineExceeded"),
@@ -24,7 +25,7 @@ def failed(kit: Any) -> Any:
     """The world of a run that failed."""
     cluster = kit.Cluster()
     seen = kit.world(cluster, key_of(cluster.create(kit.resource("PretrainJob"))))
-    run = RunStatus(revision=1, started_at="2025-01-01T00:00:00Z")
+    run = RunStatus(revision=1, digest=DIGEST, started_at="2025-01-01T00:00:00Z")
     update = {"phase": Phase.FAILED, "attempts": ATTEMPTS, "run": run}
     return replace(seen, retry="please", status=seen.status.model_copy(update=update))
 
@@ -33,12 +34,19 @@ def test_failed_attempts_are_forgiven_and_time_begins_again(failed: Any) -> None
     status = forgiven(failed).status
     assert [a.forgiven for a in status.attempts] == [True, True, False, False]
     assert (status.phase, status.retry) == (Phase.RECOVERING, "please")
-    assert status.run.started_at == "2026-01-01T00:00:00Z"
+    assert status.run == RunStatus(revision=1, digest=DIGEST, started_at="2026-01-01T00:00:00Z")
+
+
+def test_a_run_of_which_status_says_nothing_begins_with_its_revision(failed: Any) -> None:
+    bare = replace(failed, status=failed.status.model_copy(update={"run": None}))
+    assert forgiven(bare).status.run == RunStatus(revision=1, started_at="2026-01-01T00:00:00Z")
 
 
 def test_a_token_counts_once(failed: Any) -> None:
     handled = replace(failed, status=failed.status.model_copy(update={"retry": "please"}))
     assert forgiven(handled) is handled
+    quiet = replace(failed, retry="")
+    assert forgiven(quiet) is quiet
 
 
 @pytest.mark.parametrize(

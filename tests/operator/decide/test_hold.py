@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from cupola_operator.cost.ledger import Gang
 from cupola_operator.decide import decide, hold
 from cupola_operator.decide.attempts import Step, drive
 from cupola_operator.decide.stage import Stage
-from cupola_operator.decide.verdict import Create, Delete
+from cupola_operator.decide.verdict import SOON, Create, Delete
 
 JOB = Job(Key("PyTorchJob", "default", "base-ptj-r1-a1"), "j1", 1, "pretrain", 1)
 
@@ -112,7 +112,8 @@ def test_a_checkpoint_is_named_only_where_there_is_one(bench: Bench) -> None:
         assert fresh
         assert later
         assert "checkpoint" not in fresh.message
-        assert "from the checkpoint of step 40" in later.message
+        there = "to go on from the checkpoint of step 40"
+        assert later.message == fresh.message.replace("to go on", there)
 
 
 @pytest.mark.parametrize(("seconds", "over"), [(3599, False), (3600, True)])
@@ -123,7 +124,7 @@ def test_a_deadline_counts_from_the_start_of_the_run(
     assert (held is not None) is over
     if held:
         assert (held.reason, held.fails) == ("DeadlineExceeded", True)
-        assert "cupola.dev/retry" in held.message
+        assert held.message.endswith("set the annotation cupola.dev/retry to a new word")
         assert held.verdict().phase is Phase.FAILED
 
 
@@ -137,13 +138,15 @@ def test_a_budget_leaves_room_for_a_save(bench: Bench, cost: str, over: bool) ->
     if held:
         assert (held.reason, held.fails) == ("BudgetExceeded", False)
         assert f"{cost} of spec.budget.maxCost 1 USD" in held.message
+        assert held.message.endswith("raise it")
+        assert "cupola.dev/retry" not in held.message
 
 
 def test_a_budget_may_end_a_run(bench: Bench) -> None:
     held = bench.of(budget={"maxCost": "1", "onExceeded": "Fail"}, attempts=spent("1"))
     assert held
     assert held.verdict().phase is Phase.FAILED
-    assert "cupola.dev/retry" in held.message
+    assert held.message.endswith("raise it and set the annotation cupola.dev/retry to a new word")
 
 
 def test_it_is_looked_at_in_time_for_deadline_and_budget(bench: Bench) -> None:
@@ -169,6 +172,34 @@ def test_a_held_run_starts_nothing(bench: Bench) -> None:
     assert (step.verdict.phase, step.verdict.actions) == (Phase.SUSPENDED, ())
 
 
+@pytest.mark.parametrize(("late", "waits"), [(59, True), (61, False)])
+def test_a_held_run_holds_nothing_when_pods_of_an_earlier_resource_are_given_up(
+    bench: Bench, late: int, waits: bool
+) -> None:
+    left = replace(pod("m", gone_by=bench.after(-late)), resource="another")
+    step = bench.drive(suspend=True, pods=(left,))
+    assert step.verdict
+    assert step.verdict.phase is (Phase.PENDING if waits else Phase.SUSPENDED)
+    assert step.verdict.actions == ()
+
+
+def test_a_budget_is_asked_for_the_devices_of_an_attempt(bench: Bench) -> None:
+    # Two devices may cost 0.014 while they stop.
+    for most, starts in (("0.014", False), ("0.015", True)):
+        step = bench.drive(budget={"maxCost": most})
+        assert step.verdict
+        assert bool(step.verdict.actions) is starts
+
+
+def test_a_running_attempt_is_looked_at_in_time_for_its_budget(bench: Bench, kit: Any) -> None:
+    known = [Attempt(number=1, name=JOB.key.name, gpu_seconds="9800", cost="0.98")]
+    running = {"jobs": (JOB,), "pods": (pod("m", kit.START), pod("w", kit.START))}
+    step = bench.drive(budget={"maxCost": "1"}, attempts=known, **running)
+    assert step.verdict
+    assert step.verdict.phase is Phase.RUNNING
+    assert step.verdict.again == pytest.approx(30)
+
+
 def test_a_running_attempt_is_asked_to_save_and_stop(bench: Bench, kit: Any) -> None:
     running = {"pods": (pod("m", kit.START), pod("w", kit.START))}
     first = bench.drive(suspend=True, jobs=(JOB,), **running)
@@ -179,6 +210,7 @@ def test_a_running_attempt_is_asked_to_save_and_stop(bench: Bench, kit: Any) -> 
     assert step.verdict.actions == (Delete(JOB.key, "j1"),)
     assert (step.verdict.phase, step.verdict.reason) == (Phase.RUNNING, "Suspended")
     assert "saves and stops" in step.verdict.message
+    assert step.verdict.again == SOON
     leaving = bench.drive(suspend=True, jobs=(replace(JOB, deleting=True),), **running)
     gone = bench.drive(suspend=True, attempts=step.status.attempts, **running)
     for waits in (leaving, gone):
@@ -214,6 +246,7 @@ def test_what_it_saved_is_not_wasted(bench: Bench, kit: Any) -> None:
         ({"suspend": True}, "Suspended"),
         ({"saying": "Suspended"}, "Suspended"),
         ({"saying": "BudgetExceeded", "suspend": True}, "BudgetExceeded"),
+        ({"budget": {"maxCost": "0.001"}}, "BudgetExceeded"),
         ({"saying": "Training"}, "PodsLost"),
     ],
 )
@@ -226,6 +259,8 @@ def test_pods_that_were_gone_before_anybody_looked_were_stopped_all_the_same(
     (attempt,) = step.status.attempts
     assert attempt.reason == reason
     assert (attempt.outcome == "Stopped") is (reason != "PodsLost")
+    if attempt.outcome == "Stopped":
+        assert (attempt.message, attempt.failure) == (hold.STOPPED[reason], None)
     assert (attempt.gpu_seconds, attempt.estimated) == ("20", True)
 
 
@@ -253,13 +288,38 @@ def test_a_suspended_resource_is_not_resolved(kit: Any, kind: str) -> None:
     assert true == {"Suspended"}
 
 
-@pytest.mark.parametrize("left", [{"jobs": (JOB,)}, {"pods": (pod("m"),)}])
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"jobs": (JOB,)},
+        {"pods": (pod("m"),)},
+        {"pods": (pod("m", gone_by=datetime(2026, 1, 1, 1, tzinfo=UTC)),)},
+        {"attempts": [Attempt(number=1, name="a")]},
+    ],
+)
 def test_what_runs_without_its_config_map_is_resolved_once_more_to_be_stopped(
     bench: Bench, left: dict[str, Any]
 ) -> None:
     assert hold.before_start(bench.world(suspend=True))
     assert hold.before_start(bench.world(suspend=True, **left)) is None
     assert hold.before_start(bench.world()) is None
+    over = [Attempt(number=1, name="a", outcome="Lost")]
+    assert hold.before_start(bench.world(suspend=True, attempts=over))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("PretrainJob", "base-ptj-r1"), ("Dataset", "data-dset-r1-list")]
+)
+def test_what_is_resolved_is_held_as_an_attempt(kit: Any, kind: str, name: str) -> None:
+    cluster = kit.Cluster()
+    seen = kit.world(cluster, key_of(cluster.create(kit.resource(kind, suspend=True))))
+    assert hold.before_start(seen)
+    assert hold.before_start(replace(seen, runs={name: None})) is None
+
+
+def test_nothing_holds_what_is_not_valid(bench: Bench) -> None:
+    with pytest.raises(TypeError, match="base is not valid"):
+        bench.of(oops=1)
 
 
 TASK = {"input": "q", "output": "a"}

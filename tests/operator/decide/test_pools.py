@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,4 +60,7 @@ def test_a_run_that_is_resolved_keeps_its_pool(kit: Any) -> None:
 
 
 def test_a_dataset_is_made_on_the_data_pool(kit: Any) -> None:
-    assert pools.chosen(world(kit, "Dataset")).name == "cpu"
+    seen = world(kit, "Dataset")
+    for name in ("cpu", "h100"):
+        settings = kit.SETTINGS.model_copy(update={"data_pool": name})
+        assert pools.chosen(replace(seen, settings=settings)).name == name

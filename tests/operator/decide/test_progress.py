@@ -86,6 +86,25 @@ def test_a_pod_with_a_wrong_clock_made_no_checkpoint_in_the_future(kit: Any) -> 
         ({metrics.PROGRESS: 1}, 100, "2026-01-01T00:00:00Z"),
         ({metrics.PROGRESS: 1e-12}, 100, None),
         ({metrics.PROGRESS: 0.5}, None, None),
+        ({metrics.PROGRESS: 0.5, metrics.TOKENS: 9000}, 100, "2026-01-01T00:01:40Z"),
+        ({metrics.PROGRESS: 0.5, metrics.TOKENS_PER_SECOND: 9}, 100, "2026-01-01T00:01:40Z"),
+        (
+            {metrics.PROGRESS: 0.5, metrics.TOKENS: 0, metrics.TOKENS_PER_SECOND: 9},
+            100,
+            "2026-01-01T00:01:40Z",
+        ),
+        (
+            {metrics.PROGRESS: 0.5, metrics.TOKENS: 9000, metrics.TOKENS_PER_SECOND: 0},
+            100,
+            "2026-01-01T00:01:40Z",
+        ),
+        (
+            {metrics.PROGRESS: 0.5, metrics.TOKENS: 1, metrics.TOKENS_PER_SECOND: 1},
+            100,
+            "2026-01-01T00:00:01Z",
+        ),
+        ({metrics.PROGRESS: 0.5}, 3650 * 86400 - 1, "2035-12-29T23:59:59Z"),
+        ({metrics.PROGRESS: 0.5}, 3650 * 86400, None),
         (
             {metrics.PROGRESS: 0.5, metrics.TOKENS: -1, metrics.TOKENS_PER_SECOND: 1},
             100,
@@ -124,13 +143,17 @@ def test_what_is_to_come_is_time_left_on_the_devices_that_run(
     pods = (
         Pod(name="a", uid="a", gpus=4, started=kit.START, revision=1),
         Pod(name="b", uid="b", gpus=4, started=kit.START, revision=1, terminal=True),
-        Pod(name="c", uid="c", gpus=4, started=kit.START, revision=9),
+        Pod(name="c", uid="c", gpus=1, started=kit.START, revision=9),
     )
     cost = told(replace(seen, pods=pods), placement).cost
     assert (cost.accrued, cost.projected) == ("1", "3.88")  # 8 device hours at 0.36
+    late = replace(seen, pods=pods, now=kit.START + timedelta(hours=3))
+    assert told(late, placement).cost.projected == "1"
 
 
-@pytest.mark.parametrize(("fraction", "projected"), [(0.5, "1.36"), (0.0, "1"), (1.0, "1")])
+@pytest.mark.parametrize(
+    ("fraction", "projected"), [(0.5, "1.36"), (0.001, "360.64"), (0.0, "1"), (1.0, "1")]
+)
 def test_or_the_share_that_is_left(
     kit: Any, placement: Placement, fraction: float, projected: str
 ) -> None:
@@ -152,8 +175,47 @@ def test_what_is_finished_has_no_end_to_wait_for(kit: Any, placement: Placement)
     assert (failed.progress.fraction, failed.progress.eta) == (0.9, None)
     assert failed.cost.projected == failed.cost.accrued
     artifact = Artifact(uri="file:///a", digest=digest_of("a"), bytes=1)
+    half = world(kit, {}, attempts=started(kit, 10), progress=Progress(fraction=0.5))
+    failed = told(half, placement, Verdict(Phase.FAILED, "Because", ""))
+    assert failed.cost.projected == failed.cost.accrued
     seen = world(kit, {}, attempts=started(kit, 10), artifact=artifact)
     assert told(seen, placement, Verdict(Phase.SUCCEEDED, "Completed", "")).progress.fraction == 1
+
+
+def test_what_is_finished_keeps_its_figures_and_is_in_no_stage(
+    kit: Any, placement: Placement
+) -> None:
+    artifact = Artifact(uri="file:///a", digest=digest_of("a"), bytes=1)
+    last = Progress(fraction=0.9, step=100, steps=100, loss=2.5, stage="publish")
+    seen = world(kit, {}, attempts=started(kit, 10), artifact=artifact, progress=last)
+    shown = told(seen, placement, Verdict(Phase.SUCCEEDED, "Completed", "")).progress
+    assert shown == Progress(fraction=1, step=100, steps=100, loss=2.5)
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({"fraction": 0.3, "step": 5, "loss": 2.5}, {"fraction": 0.3, "step": 5, "loss": 2.5}),
+        (
+            {"step": 100, "steps": 100, "checkpoint_step": 120},
+            {"fraction": 1, "step": 120, "steps": 100, "checkpoint_step": 120},
+        ),
+    ],
+)
+def test_at_rest_a_share_is_at_most_all_and_never_made_up(
+    kit: Any, placement: Placement, known: dict[str, Any], shown: dict[str, Any]
+) -> None:
+    seen = world(kit, {}, attempts=started(kit, 10), progress=Progress(**known))
+    rests = told(seen, placement, Verdict(Phase.RECOVERING, "Because", "")).progress
+    assert rests == Progress(**shown)
+
+
+@pytest.mark.parametrize(
+    ("said", "count"), [(0, 0), (7.9, 7), (2.0**53, 2**53), (2.0**53 + 2, None), (-1, None)]
+)
+def test_a_count_is_a_whole_number_that_json_can_hold(said: float, count: int | None) -> None:
+    assert progress.counted({"n": said}, "n") == count
+    assert progress.counted({}, "n") is None
 
 
 @pytest.mark.parametrize("phase", [Phase.RECOVERING, Phase.SUSPENDED, Phase.FAILED])

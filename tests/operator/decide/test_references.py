@@ -54,6 +54,10 @@ def test_what_does_not_exist_yet_is_waited_for(kit: Any) -> None:
             lambda kit: failed(kit.resource("Dataset")),
             "Dataset data failed (AttemptsExhausted); repair it first",
         ),
+        (
+            lambda kit: with_status(kit.resource("Dataset"), phase="Failed"),
+            "Dataset data failed (Failed); repair it first",
+        ),
         (lambda kit: kit.resource("Dataset", oops=1), "Dataset data is not valid: spec.oops"),
         (
             lambda kit: with_status(kit.done("Dataset", revision=2), run={"revision": 1}),
@@ -90,7 +94,8 @@ def test_all_that_is_missing_is_said_and_the_first_is_the_reason(kit: Any) -> No
     verdict = references.waiting(world(kit, kit.resource("Evaluation")))
     assert verdict
     assert verdict.reason == "WaitingForFineTune"
-    for name in ("FineTune tuned", "PretrainJob base", "Dataset data"):
+    assert verdict.message.startswith("FineTune tuned ")
+    for name in ("; PretrainJob base ", "; Dataset data "):
         assert name in verdict.message
 
 
@@ -106,6 +111,8 @@ def test_what_refers_to_itself_can_never_start(kit: Any, value: Any) -> None:
     verdict = references.circular(world(kit, kit.resource(kind, **fields)))
     assert verdict
     assert (verdict.phase, verdict.reason) == ("Stalled", "RefersToItself")
+    assert verdict.message.startswith(f"{kind} {kit.resource(kind)['metadata']['name']} ")
+    assert verdict.message.endswith("refer to another one")
 
 
 def test_a_ring_of_fine_tunes_is_seen(kit: Any) -> None:
@@ -152,6 +159,7 @@ def test_prompts_and_answers_need_a_task(
         assert verdict
         assert verdict.reason == "DatasetHasNoTask"
         assert verdict.message.startswith(f"{path}: Dataset data has no prompts")
+        assert verdict.message.endswith("name one that has it")
 
 
 def other_tokenizer(kit: Any, value: Any) -> Any:
@@ -189,12 +197,32 @@ def test_different_tokenizers_do_not_mix(
     assert verdict
     assert (verdict.phase, verdict.reason) == ("Stalled", "TokenizerMismatch")
     assert verdict.message.startswith(f"{between[0]} and {between[1]} have different tokenizers")
+    assert verdict.message.endswith("make again what was made with the other")
 
 
 def test_a_model_that_does_not_know_its_tokenizer_is_not_compared(kit: Any) -> None:
     base = kit.done("PretrainJob")
     del base["status"]["model"]
     seen = world(kit, kit.resource("FineTune"), base, kit.done("Dataset"))
+    assert references.tokenizers_differ(seen) is None
+    young = kit.resource("Dataset")
+    seen = world(kit, kit.resource("FineTune"), kit.done("PretrainJob"), young)
+    assert references.tokenizers_differ(seen) is None
+
+
+def test_others_are_compared_beside_a_model_that_does_not_know_its_tokenizer(kit: Any) -> None:
+    tuned = kit.done("FineTune")
+    del tuned["status"]["model"]
+    data = other_tokenizer(kit, kit.done("Dataset"))
+    seen = world(kit, kit.resource("Evaluation"), tuned, kit.done("PretrainJob"), data)
+    verdict = references.tokenizers_differ(seen)
+    assert verdict
+    assert verdict.message.startswith("PretrainJob base and Dataset data have different")
+
+
+def test_a_spec_that_is_not_valid_waits_for_nothing(kit: Any) -> None:
+    seen = world(kit, kit.resource("FineTune", oops=1))
+    assert references.waiting(seen) is None
     assert references.tokenizers_differ(seen) is None
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from cupola_api import run as contract
 from cupola_api.common import RunStatus
-from cupola_operator.children import Resolved
-from cupola_operator.cluster import key_of
+from cupola_operator.children import Job, Resolved, text_of
+from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import decide, resolve
-from cupola_operator.decide.verdict import Create
+from cupola_operator.decide.verdict import SOON, Create, Delete
 
 TASK = {"input": "q", "output": "a"}
 
@@ -41,7 +41,7 @@ def test_a_run_is_resolved_into_a_config_map_once(kit: Any, kind: str) -> None:
     policy, run, name = POLICIES[kind]
     seen = ready(kit, kind)
     verdict = policy(seen)
-    assert (verdict.phase, verdict.reason) == ("Pending", "Resolving")
+    assert (verdict.phase, verdict.reason, verdict.again) == ("Pending", "Resolving", SOON)
     (create,) = verdict.actions
     assert isinstance(create, Create)
     assert create.value["metadata"]["name"] == name
@@ -52,12 +52,42 @@ def test_a_run_is_resolved_into_a_config_map_once(kit: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", POLICIES)
+def test_only_data_is_made_with_the_image_of_the_curator(kit: Any, kind: str) -> None:
+    images = {"curator_image": "curator:1", "trainer_image": "trainer:1"}
+    settings = kit.SETTINGS.model_copy(update=images)
+    verdict = POLICIES[kind][0](replace(ready(kit, kind), settings=settings))
+    resolved = Resolved.of(verdict.actions[0].value)
+    assert resolved
+    assert resolved.placement.image == ("curator:1" if kind == "Dataset" else "trainer:1")
+
+
+@pytest.mark.parametrize("kind", POLICIES)
+def test_start_digest_and_origin_of_a_run_are_recorded_once(kit: Any, kind: str) -> None:
+    policy = POLICIES[kind][0]
+    seen = ready(kit, kind)
+    resolved = Resolved.of(policy(seen).actions[0].value)
+    assert resolved
+    known = resolve.recorded(seen, resolved)
+    status = known.status
+    lists = kind == "Dataset"
+    assert status.run == RunStatus(
+        revision=1,
+        digest=None if lists else resolved.digest,
+        started_at=text_of(kit.START),
+    )
+    assert bool(status.lineage) is not lists
+    later = replace(known, now=kit.START + kit.seconds(60))
+    assert resolve.recorded(later, resolved) == later
+
+
+@pytest.mark.parametrize("kind", POLICIES)
 def test_a_config_map_without_its_run_is_stalled(kit: Any, kind: str) -> None:
     policy, _, name = POLICIES[kind]
     seen = ready(kit, kind)
     verdict = policy(replace(seen, runs={name: None}))
     assert (verdict.phase, verdict.reason) == ("Stalled", "RunUnreadable")
     assert name in verdict.message
+    assert verdict.message.endswith("raise spec.revision to resolve a new one")
 
 
 def test_a_plan_that_cannot_be_made_is_stalled(kit: Any) -> None:
@@ -160,3 +190,27 @@ def test_a_run_whose_config_map_was_deleted_is_resolved_again_only_if_it_is_the_
     assert verdict
     assert verdict.reason == reason
     assert bool(verdict.actions) is (reason == "Resolving")
+    if reason == "RunChanged":
+        assert "ConfigMap base-ptj-r1 " in verdict.message
+        assert verdict.message.endswith("raise spec.revision to start a new run")
+
+
+def test_what_still_runs_of_a_run_that_is_another_now_is_deleted(kit: Any) -> None:
+    seen = ready(kit, "PretrainJob")
+    other = RunStatus(revision=1, digest=f"sha256:{0:064}")
+    jobs = [Job(Key("PyTorchJob", "default", f"j{i}"), f"u{i}", 1, "pretrain", i) for i in range(4)]
+    live, leaving, done, broken = jobs
+    seen = replace(
+        seen,
+        status=seen.status.model_copy(update={"run": other}),
+        jobs=(
+            live,
+            replace(leaving, deleting=True),
+            replace(done, complete=True),
+            replace(broken, failed=True),
+        ),
+    )
+    verdict = resolve.pretraining(seen)
+    assert verdict
+    assert verdict.reason == "RunChanged"
+    assert verdict.actions == (Delete(live.key, "u0"),)

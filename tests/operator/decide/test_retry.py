@@ -66,6 +66,8 @@ def attempts(*ends: str) -> list[Attempt]:
         (["L", "L", "F", "F", "M"], False),
         (["L", "L", "F", "F", "M", "L"], True),
         (["F", "F", "F5"], False),
+        (["F", "F", "F1"], False),
+        (["F", "F", "F0"], False),
         (["F5", "F5"], False),
         (["F5", "F5", "F5"], True),
         (["F5", "F9", "F5", "F9"], True),

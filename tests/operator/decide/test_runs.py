@@ -7,17 +7,15 @@ from typing import Any
 
 import pytest
 
+from cupola_api import metrics
 from cupola_api.artifact import digest_of
-from cupola_api.common import Artifact, Attempt
-from cupola_api.outcome import Listing, Outcome, OutcomeKind
-from cupola_operator import names
+from cupola_api.common import Artifact, Attempt, Progress
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide import dataset, decide, evaluation, training
-from cupola_operator.decide.verdict import Create
+from cupola_operator.decide.verdict import SOON, Create
 
 ARTIFACT = Artifact(uri="file:///data/a", digest=digest_of("a"), bytes=1)
-LISTING = Listing(uri="file:///data/l", digest=digest_of("l"), parts=4, files=9, bytes=1)
 TASK = {"input": "q", "output": "a"}
 
 
@@ -66,8 +64,55 @@ def test_a_resolved_run_starts_its_first_attempt(
     ],
 )
 def test_a_run_that_was_not_resolved_is_no_run(kit: Any, kind: str, policy: Any) -> None:
-    with pytest.raises(TypeError, match="holds no"):
-        policy(replace(resolved(kit, kind), runs={}))
+    world = resolved(kit, kind)
+    (name,) = world.runs
+    with pytest.raises(TypeError, match=f"ConfigMap {name} holds no"):
+        policy(replace(world, runs={}))
+
+
+# A device may cost 0.007 while an attempt on it stops.
+@pytest.mark.parametrize(
+    ("kind", "policy", "most"),
+    [
+        ("PretrainJob", training.run, ("0.028", "0.029")),
+        ("FineTune", training.run, ("0.014", "0.015")),
+        ("Evaluation", evaluation.run, ("0.014", "0.015")),
+        ("Dataset", dataset.run, ("0.007", "0.008")),
+    ],
+)
+def test_a_budget_must_cover_the_devices_that_an_attempt_holds(
+    kit: Any, kind: str, policy: Any, most: tuple[str, str]
+) -> None:
+    held, starts = (policy(resolved(kit, kind, budget={"maxCost": cost})) for cost in most)
+    assert (held.phase, held.reason, held.actions) == ("Suspended", "BudgetExceeded", ())
+    assert created(starts)["kind"] in ("PyTorchJob", "Job")
+
+
+def test_status_speaks_of_the_generation_that_was_seen(kit: Any) -> None:
+    world = replace(resolved(kit, "PretrainJob"), generation=7)
+    decision = decide(world)
+    assert decision.status
+    assert decision.status.observed_generation == 7
+    assert decision.again == SOON
+
+
+def test_what_an_evaluation_will_have_cost_follows_from_what_its_pod_says(kit: Any) -> None:
+    world = resolved(kit, "Evaluation")
+    key = Key("Job", "default", "exam-ev-r1-a1")
+    pod = Pod(
+        name="p", uid="p", owner="j", revision=1, stage="evaluate", attempt=1, gpus=2,
+        started=kit.START,
+    )  # fmt: skip
+    world = replace(
+        world,
+        now=kit.START + kit.seconds(3600),
+        jobs=(Job(key, "j", 1, "evaluate", 1),),
+        pods=(pod,),
+        metrics={metrics.PROGRESS: 0.5},
+    )
+    first = evaluation.run(world)
+    cost = evaluation.run(replace(world, status=first.status)).status.cost
+    assert (cost.accrued, cost.projected) == ("0.72", "1.44")
 
 
 def test_status_says_what_the_run_is_and_is_made_from(kit: Any) -> None:
@@ -98,66 +143,6 @@ def test_a_finished_run_is_known_by_its_artifact(kit: Any, kind: str) -> None:
     world = resolved(kit, kind, **fields)
     verdict = policy(finished_attempt(world, artifact=ARTIFACT))
     assert (verdict.phase, verdict.actions) == ("Succeeded", ())
-    lost = policy(finished_attempt(world))
+    half = Progress(fraction=0.5, eta="2026-01-01T01:00:00Z")
+    lost = policy(finished_attempt(world, progress=half))
     assert (lost.phase, lost.reason) == ("Stalled", "ArtifactLost")
-
-
-def list_pod(outcome: Outcome) -> Pod:
-    return Pod(
-        name="p", uid="p", owner="j", revision=1, stage="list", attempt=1, terminal=True,
-        exit_code=0, outcome=outcome,
-    )  # fmt: skip
-
-
-def test_a_listing_is_followed_by_the_second_config_map(kit: Any) -> None:
-    job = Job(Key("Job", "default", "data-dset-r1-list-a1"), "j", 1, "list", 1)
-    said = Outcome(outcome=OutcomeKind.SUCCEEDED, listing=LISTING)
-    world = replace(resolved(kit, "Dataset"), jobs=(job,), pods=(list_pod(said),))
-    verdict = dataset.run(world)
-    assert (verdict.phase, verdict.reason) == ("Pending", "Resolving")
-    value = created(verdict)
-    assert value["metadata"]["name"] == "data-dset-r1"
-    run = Resolved.of(value)
-    assert run
-    assert run.run.parts == 4
-    assert verdict.status.listing == LISTING.uri
-    assert verdict.status.attempts[0].outcome == "Succeeded"
-
-
-def test_a_dataset_whose_artifact_left_status_is_lost(kit: Any) -> None:
-    world = resolved(kit, "Dataset")
-    listed = {"listing": LISTING.uri, "inputs_digest": LISTING.digest, "parts": 4}
-    attempts = [
-        Attempt(number=1, name=name, stage=name, outcome="Succeeded") for name in dataset.STAGES
-    ]
-    status = world.status.model_copy(update={**listed, "attempts": attempts})
-    world = replace(world, status=status)
-    run = Resolved.of(created(dataset.run(world)))
-    world = replace(world, runs={**world.runs, "data-dset-r1": run})
-    verdict = dataset.run(world)
-    assert (verdict.phase, verdict.reason) == ("Stalled", "ArtifactLost")
-
-
-def test_the_stages_before_one_that_misses_their_output_run_once_more(kit: Any) -> None:
-    world = resolved(kit, "Dataset")
-    listed = {"listing": LISTING.uri, "inputs_digest": LISTING.digest, "parts": 4}
-    status = world.status.model_copy(
-        update={**listed, "attempts": [attempt(1, "list", "Succeeded")]}
-    )
-    run = Resolved.of(created(dataset.run(replace(world, status=status))))
-    world = replace(world, runs={**world.runs, "data-dset-r1": run})
-    missing = attempt(1, "dedup", "Lost", reason="StageMissing", failure="Infrastructure")
-    so_far = [attempt(1, "list", "Succeeded"), attempt(1, "clean", "Succeeded"), missing]
-    for name, number in (("list", 2), ("clean", 2), ("dedup", 2), ("tokenise", 1)):
-        status = world.status.model_copy(update={**listed, "attempts": so_far})
-        verdict = dataset.run(replace(world, status=status))
-        assert created(verdict)["metadata"]["name"] == f"data-dset-r1-{name}-a{number}"
-        so_far = [*so_far, attempt(number, name, "Succeeded")]
-
-
-def attempt(number: int, stage: str, outcome: str, **more: Any) -> Attempt:
-    return Attempt(number=number, name=f"{stage}{number}", stage=stage, outcome=outcome, **more)
-
-
-def test_stages_have_one_order() -> None:
-    assert tuple(dataset.STAGES) == names.STAGES

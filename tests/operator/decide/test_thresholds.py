@@ -19,6 +19,8 @@ def score(value: float, compared: float | None = None, *, higher: bool = True) -
         ({"max": 5}, score(5.1), "acc of t is 5.1, above 5"),
         ({"maxDrop": 0.1}, score(0.4, 0.5), None),
         ({"maxDrop": 0.1}, score(0.9, 0.5), None),
+        ({"maxDrop": 0.25}, score(0.25, 0.5), None),
+        ({"maxDrop": 0.25}, score(0.5, 0.25, higher=False), None),
         ({"maxDrop": 0.1}, score(0.3, 0.5), "worse by 0.2 than 0.5 of compareTo"),
         ({"maxDrop": 0.5}, score(5.4, 5.0, higher=False), None),
         ({"maxDrop": 0.5}, score(6.0, 5.0, higher=False), "worse by 1 than 5 of compareTo"),
@@ -51,4 +53,6 @@ def test_a_sentence_fits_in_status() -> None:
 def test_a_metric_that_was_not_measured_is_missed() -> None:
     threshold = Threshold(task="t", metric="f1", min=0)
     assert missed([threshold], [score(1)]) == ["f1 of t was not measured; t has acc"]
+    more = score(1).model_copy(update={"metric": "bleu"})
+    assert missed([threshold], [score(1), more]) == ["f1 of t was not measured; t has acc, bleu"]
     assert missed([threshold], []) == ["f1 of t was not measured; t has no scores"]

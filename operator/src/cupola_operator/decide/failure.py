@@ -121,7 +121,7 @@ def _by_exit_code(pod: Pod) -> Failure:
             f"pod {pod.name} was killed (SIGKILL) from outside; if that happens again, its node may "
             "lack memory",
         )
-    end = f"ended with exit code {code}"
+    end = "ended without an exit code" if code is None else f"ended with exit code {code}"
     if code is not None and code > 128 and (name := _signal(code - 128)):
         end = f"crashed ({name})"
     return Failure(
