@@ -320,6 +320,7 @@ def make(folder: Path) -> Path:
             "base": maker.input("PretrainJob"), "dataset": maker.input("Dataset"), "tuning": {"full": {}},
             "epochs": 3, "examplesPerStep": 32, "microBatch": 16, "maxLength": 256, "warmupRatio": 0.03,
             "hyperparameters": HYPER, "world": WORLD, "zeroStage": 1, "activationCheckpointing": False,
+            "checkpointSeconds": 1800, "checkpointKeep": 3,
         }
     )  # fmt: skip
     maker.run("FineTune", tune)

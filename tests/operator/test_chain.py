@@ -277,9 +277,14 @@ def test_three_attempts_without_progress_are_enough(bench: Bench, kit: Any) -> N
     assert bench.live() == []
 
 
-def test_checkpoints_buy_further_attempts_and_keep_what_they_cost(bench: Bench, kit: Any) -> None:
-    bench.cluster.create(kit.done("Dataset"))
-    bench.cluster.apply(kit.resource("PretrainJob"))
+@pytest.mark.parametrize("key", [BASE, TUNED])
+def test_checkpoints_buy_further_attempts_and_keep_what_they_cost(
+    bench: Bench, kit: Any, key: Key
+) -> None:
+    bench.cluster.create(kit.done("Dataset", task={"input": "q", "output": "a"}))
+    if key == TUNED:
+        bench.cluster.create(kit.done("PretrainJob"))
+    bench.cluster.apply(kit.resource(key.kind, parallelism={"nodes": 2}))
     bench.settle()
     for number in range(1, 6):
         bench.start_pods()
@@ -294,8 +299,8 @@ def test_checkpoints_buy_further_attempts_and_keep_what_they_cost(bench: Bench, 
         bench.end_pods(FAILED, 1)
         bench.wait(300)
         bench.settle()
-    attempts = bench.status(BASE)["attempts"]
-    assert bench.status(BASE)["phase"] in ("Recovering", "Pending")
+    attempts = bench.status(key)["attempts"]
+    assert bench.status(key)["phase"] in ("Recovering", "Pending")
     assert [a["checkpointStep"] for a in attempts[:5]] == [10, 20, 30, 40, 50]
     assert {a["gpuSeconds"] for a in attempts[:5]} == {"480"}
     assert {a["wasted"] for a in attempts[:5]} == {"0.008"}  # 20 s of 4 slots at 0.36 an hour

@@ -174,9 +174,7 @@ class Nodes:
         if len(gang.members) < run.size:
             return
         gang.formed = True
-        gang.step, gang.weights = (
-            self.store.newest(run.digest) if run.stage == "pretrain" else (0, begun(run.digest))
-        )
+        gang.step, gang.weights = self.store.newest(run.digest)
         gang.resumed = gang.step
 
     def train(self, run: Run, steps: int = 1) -> bool:
@@ -192,7 +190,7 @@ class Nodes:
     def save(self, run: Run) -> bool:
         """A gang makes a checkpoint."""
         gang = self.gangs.get(run.job)
-        if gang is None or not gang.whole or run.stage != "pretrain":
+        if gang is None or not gang.whole:
             return False
         self.store.save(run.digest, gang.step, gang.weights)
         gang.saved = (gang.step, self.api.clock())
@@ -266,8 +264,7 @@ class Nodes:
             self.end(run, 143, "", disruption)
             return
         self.save(run)
-        step = gang.step if run.stage == "pretrain" else None
-        message = said(OutcomeKind.STOPPED, "Stopped", None, step)
+        message = said(OutcomeKind.STOPPED, "Stopped", None, gang.step)
         for one in list(gang.members):
             self.end(one, 143, message if one.master else "", disruption if one is run else None)
 

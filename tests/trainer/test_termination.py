@@ -57,6 +57,8 @@ def _run(verb: str, output: Path, ranks: int) -> Run:
         "zero_stage": 1,
         "activation_checkpointing": False,
         "micro_batch": 1,
+        "checkpoint_seconds": 1,
+        "checkpoint_keep": 1,
     }
     if verb == "finetune":
         return FineTuneRun(
@@ -85,8 +87,6 @@ def _run(verb: str, output: Path, ranks: int) -> Run:
         shape=shape,
         steps=1,
         sequences_per_step=2,
-        checkpoint_seconds=1,
-        checkpoint_keep=1,
     )
 
 

@@ -24,7 +24,14 @@ from cupola_api.common import (
     Uri,
 )
 from cupola_api.control import Control
-from cupola_api.training import ModelSummary, Parallelism, Pools, Precision, Schedule
+from cupola_api.training import (
+    Checkpoint,
+    ModelSummary,
+    Parallelism,
+    Pools,
+    Precision,
+    Schedule,
+)
 
 
 class Objective(StrEnum):
@@ -105,6 +112,7 @@ class FineTuneSpec(Control):
     parallelism: Parallelism = Field(
         default_factory=Parallelism, description="How it is spread over devices."
     )
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When to save.")
     output: Uri | None = Field(
         None, description="Where artifacts go; the installation's store by default."
     )

@@ -177,6 +177,8 @@ class FineTuneRun(_Run):
     world: World
     zero_stage: int = Field(ge=0, le=3)
     activation_checkpointing: bool
+    checkpoint_seconds: int = Field(ge=1, description="Time between two checkpoints.")
+    checkpoint_keep: int = Field(ge=1)
 
 
 class ResolvedTask(Model):

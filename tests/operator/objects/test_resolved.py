@@ -147,6 +147,10 @@ def test_a_second_is_the_shortest_time_between_checkpoints(
 ) -> None:
     world = seen(kit, kit.resource("PretrainJob", checkpoint={"every": every}), kit.done("Dataset"))
     assert build.pretrain_run(world, kit.SETTINGS.pools[0]).checkpoint_seconds == seconds
+    base = kit.done("PretrainJob")
+    value = kit.resource("FineTune", checkpoint={"every": every})
+    world = seen(kit, value, kit.done("Dataset", task=TASK), base)
+    assert build.fine_tune_run(world, kit.SETTINGS.pools[0]).checkpoint_seconds == seconds
 
 
 def test_a_fine_tuning_is_what_its_spec_says(kit: Any) -> None:
@@ -156,6 +160,7 @@ def test_a_fine_tuning_is_what_its_spec_says(kit: Any) -> None:
         "epochs": 1.5,
         "examplesPerStep": 6,
         "maxLength": 64,
+        "checkpoint": {"every": "90s", "keep": 9},
     }
     value = kit.resource("FineTune", **spec)
     world = seen(kit, value, kit.done("Dataset", task=TASK), kit.done("PretrainJob"))
@@ -168,6 +173,7 @@ def test_a_fine_tuning_is_what_its_spec_says(kit: Any) -> None:
     assert (run.tuning.lora.rank, run.tuning.lora.merge) == (4, False)
     assert (run.epochs, run.examples_per_step, run.max_length) == (1.5, 6, 64)
     assert (run.warmup_ratio, run.zero_stage, run.activation_checkpointing) == (0.5, 3, True)
+    assert (run.checkpoint_seconds, run.checkpoint_keep) == (90, 9)
     found = run.hyperparameters
     assert (found.weight_decay, found.gradient_clipping, found.seed) == (0.25, 0.5, 7)
     assert (found.learning_rate, found.warmup_steps, found.final_ratio) == (0.002, 0, 0.3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,12 +87,22 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
     )
 
 
+@pytest.fixture(scope="session")
+def run_of(inputs: Inputs) -> Callable[[Path], FineTuneRun]:
+    """`run_of(folder)`: a small run with its output below a folder."""
+    return lambda folder: _run(inputs, folder)
+
+
 @pytest.fixture
 def run(inputs: Inputs, tmp_path: Path) -> FineTuneRun:
+    return _run(inputs, tmp_path)
+
+
+def _run(inputs: Inputs, folder: Path) -> FineTuneRun:
     return FineTuneRun(
         namespace="default",
         name="tuned",
-        output=(tmp_path / "out").as_uri(),
+        output=(folder / "out").as_uri(),
         base=inputs.base,
         dataset=inputs.dataset,
         tuning=Tuning(full=FullTuning()),
@@ -113,4 +124,6 @@ def run(inputs: Inputs, tmp_path: Path) -> FineTuneRun:
         world=World(nodes=1, gpus_per_node=1, threads=1, device="Cpu"),
         zero_stage=1,
         activation_checkpointing=False,
+        checkpoint_seconds=3600,
+        checkpoint_keep=3,
     )

@@ -161,7 +161,9 @@ def test_a_learning_rate_that_breaks_the_model_is_named(run: FineTuneRun) -> Non
     assert failure.value.reason == "LossNotFinite"
 
 
-def test_sigterm_ends_the_training_at_a_step_without_an_artifact(run: FineTuneRun) -> None:
+def test_sigterm_ends_the_training_at_a_step_with_a_checkpoint_and_no_artifact(
+    run: FineTuneRun,
+) -> None:
     run = changed(run, epochs=1000)
     history = path_of(run.folder) / "manual" / "history.jsonl"
 
@@ -177,9 +179,10 @@ def test_sigterm_ends_the_training_at_a_step_without_an_artifact(run: FineTuneRu
     outcome = finetune(run)
     thread.join()
     assert outcome.outcome is OutcomeKind.STOPPED
-    assert outcome.step is None  # nothing was saved
-    assert re.fullmatch(r"stopped as asked after step \d{1,3}; .* starts over", outcome.message)
-    assert not list(path_of(run.folder).rglob(MANIFEST))
+    said = rf"stopped as asked after step {outcome.step} of 5000; .* goes on from there"
+    assert re.fullmatch(said, outcome.message)
+    (manifest,) = path_of(run.folder).rglob(MANIFEST)
+    assert read_manifest(manifest.parent)[0].facts == {"step": outcome.step}
 
 
 def test_another_kind_of_run_is_refused() -> None:

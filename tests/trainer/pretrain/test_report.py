@@ -9,8 +9,8 @@ from cupola_api import metrics
 from cupola_api.run import POD_IP, Hyperparameters, PretrainRun, Shape, World
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer import history
-from cupola_trainer.checkpoint import State
-from cupola_trainer.pretrain.report import Origin, Report
+from cupola_trainer.checkpoint import Origin, State
+from cupola_trainer.pretrain.report import Report
 
 ADDRESS = "127.83.12.7"
 

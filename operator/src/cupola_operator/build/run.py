@@ -115,6 +115,8 @@ def fine_tune_run(world: World, pool: Pool) -> contract.FineTuneRun:
         world=layout,
         zero_stage=spec.parallelism.zero_stage,
         activation_checkpointing=spec.parallelism.activation_checkpointing,
+        checkpoint_seconds=max(1, quantities.seconds(spec.checkpoint.every)),
+        checkpoint_keep=spec.checkpoint.keep,
     )
 
 

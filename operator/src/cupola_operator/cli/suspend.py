@@ -17,7 +17,7 @@ def suspend(
 ) -> None:
     """Stop a run, and hold no devices until it is resumed.
 
-    A PretrainJob saves a checkpoint first; of a Dataset the finished stages stay; a FineTune or an
+    A PretrainJob or FineTune saves a checkpoint first; of a Dataset the finished stages stay; an
     Evaluation will begin anew.
 
     It sets spec.suspend. A `cupola run` of a file that does not name spec.suspend leaves it so, as

@@ -20,7 +20,7 @@ def run(world: World) -> Verdict:
     """A training is a PyTorchJob an attempt; it has Succeeded when rank 0 says where the model is.
 
     While it runs, status.progress is what rank 0 serves on /metrics. A lost pod ends the attempt.
-    The next one goes on from the newest checkpoint; a FineTune makes none and starts over.
+    The next one goes on from the newest checkpoint.
     """
     resolved = world.resolved()
     if resolved is None or not isinstance(resolved.run, PretrainRun | FineTuneRun):
@@ -33,7 +33,7 @@ def run(world: World) -> Verdict:
         make=lambda number: pytorch_job(world, resolved, training, number),
         done=lambda outcome: outcome.artifact is not None,
         devices=training.world.size,
-        checkpoints=isinstance(training, PretrainRun),
+        checkpoints=True,
         gang=Gang(training.world.nodes, training.world.gpus_per_node),
     )
     world = progress.heard(resolve.recorded(world, resolved))

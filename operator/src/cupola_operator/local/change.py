@@ -152,7 +152,7 @@ def _suspend(store: Store, value: Object, status: Status, *, live: bool) -> str:
 _KEEPS = {
     "Dataset": "its finished stages stay, and it goes on",
     "PretrainJob": "it saves a checkpoint first, and goes on from it",
-    "FineTune": "it makes no checkpoints, and is begun anew",
+    "FineTune": "it saves a checkpoint first, and goes on from it",
     "Evaluation": "it makes no checkpoints, and is begun anew",
 }
 """What a run that is stopped keeps, and how it is continued."""

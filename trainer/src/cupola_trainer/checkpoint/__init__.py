@@ -13,7 +13,8 @@ Fragments are cut as the layout of the run had them; a reader asks for any stret
 
 from cupola_trainer.checkpoint.choose import newest
 from cupola_trainer.checkpoint.fragments import Fragment
-from cupola_trainer.checkpoint.pruning import earlier_attempts, prune
+from cupola_trainer.checkpoint.origin import Origin, find, remedied
+from cupola_trainer.checkpoint.pruning import earlier_attempts, prune, prune_or_warn
 from cupola_trainer.checkpoint.reader import Checkpoint, CheckpointInvalid
 from cupola_trainer.checkpoint.writer import State, save
 
@@ -21,9 +22,13 @@ __all__ = [
     "Checkpoint",
     "CheckpointInvalid",
     "Fragment",
+    "Origin",
     "State",
     "earlier_attempts",
+    "find",
     "newest",
     "prune",
+    "prune_or_warn",
+    "remedied",
     "save",
 ]

@@ -53,6 +53,14 @@ def prune(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
             theirs.rmdir()
 
 
+def prune_or_warn(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
+    """Prune after a save; a training does not fail for what it cannot delete."""
+    try:
+        prune(folder, keep, earlier)
+    except OSError as error:  # the next one tries again
+        print(f"warning: not every old checkpoint could be deleted: {error}", flush=True)
+
+
 def _delete(folder: Path, paths: list[Path]) -> None:
     """Delete checkpoints of a folder, and what was left hidden in it."""
     _clear(folder)

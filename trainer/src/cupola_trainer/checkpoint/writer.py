@@ -41,18 +41,20 @@ STATE = "state.json"
 class State(Model):
     """What a run needs to go on besides tensors.
 
-    There is no random state: the order of the data is a function of the sample's number, and
-    nothing else is drawn while a model trains.
+    There is no random state: the order of the data is a function of the sample's number, and what
+    dropout draws is one of the step's.
     """
 
     format: int = Field(1, ge=1, le=1, description="Version of this format.")
     step: int = Field(ge=0, description="Optimizer steps done.")
-    samples: int = Field(ge=0, description="Sequences used: the number of the next one.")
+    samples: int = Field(
+        ge=0, description="Sequences or examples used: the number of the next one."
+    )
     tokens: int = Field(ge=0, description="Tokens trained on.")
     losses: list[float] = Field(description="Training losses of the last steps, oldest first.")
     ranks: int = Field(ge=1, description="Ranks that wrote it.")
     zero_stage: int = Field(ge=0, le=3, description="Their ZeRO stage.")
-    shapes: dict[str, list[int]] = Field(description="Every parameter and its shape.")
+    shapes: dict[str, list[int]] = Field(description="Every trained parameter and its shape.")
 
 
 def save(

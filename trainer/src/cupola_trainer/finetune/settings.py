@@ -35,8 +35,8 @@ def steps(run: FineTuneRun, examples: int) -> int:
 def arguments(run: FineTuneRun, examples: int, output: Path) -> dict[str, Any]:
     """Arguments of TRL's SFTConfig. `output` is a folder that TRL is given and does not write in.
 
-    Batches hold examples of like length, so that little of them is padding; which ones follows from
-    the seed. TRL's checkpoints are pickles and are not made.
+    Examples are taken in the order that they come in. TRL's checkpoints are pickles and are not
+    made.
     """
     chosen = run.hyperparameters
     cpu = run.world.device == "Cpu"
@@ -46,7 +46,7 @@ def arguments(run: FineTuneRun, examples: int, output: Path) -> dict[str, Any]:
         "max_steps": count,
         "per_device_train_batch_size": run.micro_batch,
         "gradient_accumulation_steps": accumulation(run),
-        "train_sampling_strategy": "group_by_length",
+        "train_sampling_strategy": "sequential",
         "completion_only_loss": True,
         "max_length": None,
         "optim": "adamw_torch",

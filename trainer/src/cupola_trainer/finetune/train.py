@@ -18,6 +18,8 @@ from cupola_api.run import FineTuneRun
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.finetune import settings
 from cupola_trainer.finetune.examples import table
+from cupola_trainer.finetune.order import order
+from cupola_trainer.finetune.resume import Checkpoints
 from cupola_trainer.finetune.watch import Watch
 from cupola_trainer.likelihood import Scored
 from cupola_trainer.pod import PodFailure
@@ -38,12 +40,14 @@ def train(
     *,
     ranks: Ranks,
     watch: Watch,
+    checkpoints: Checkpoints,
     output: Path,
 ) -> Tensors:
     """Train the base on `examples`; returns the trained tensors by name, complete on rank 0.
 
     With LoRA those are the adapter's, by the names that PEFT gives them. The model is used up: it
-    may be sharded or wrapped afterwards. Raises PodFailure for LoRA targets that it does not have.
+    may be sharded or wrapped afterwards. Nothing is returned if `checkpoints` says that the training
+    was stopped. Raises PodFailure for LoRA targets that it does not have.
     """
     model, tokenizer = base
     if settings.deepspeed(run):
@@ -52,7 +56,7 @@ def train(
         _suit_cpu(model, run)
     lora = settings.lora(run)
     try:
-        trainer = SFTTrainer(
+        trainer: Any = SFTTrainer(
             model=model,
             args=SFTConfig(**settings.arguments(run, len(examples), output)),
             train_dataset=table(examples),
@@ -67,8 +71,19 @@ def train(
             ) from error
         raise
     trainer.remove_callback(PrinterCallback)
+    trainer.train_dataset = trainer.train_dataset.select(
+        order(
+            [len(example.ids) for example in examples],
+            steps=settings.steps(run, len(examples)),
+            per_step=run.examples_per_step,
+            seed=run.hyperparameters.seed,
+        )
+    )
+    checkpoints.attach(trainer)
     try:
         trainer.train()
+        if checkpoints.stopped:
+            return {}
         state: Tensors = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
     finally:
         unset_hf_deepspeed_config()  # a model that is loaded later is not to be sharded

@@ -1,4 +1,4 @@
-"""What a training says while it runs, and how it is stopped."""
+"""What a training says while it runs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from cupola_api import metrics
 from cupola_api.outcome import FailureClass
-from cupola_trainer.distributed import Ranks
+from cupola_trainer.checkpoint import Origin
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.termination import Termination
 
 WINDOW = 20
 """Steps over which the speed is smoothed."""
@@ -28,29 +27,25 @@ SECONDS = 5.0
 
 
 class Watch(TrainerCallback):
-    """Reports every step; ends the training on all ranks at one step when any was asked to stop."""
+    """Reports every step; keeps count of tokens and losses over all attempts of the run."""
 
-    def __init__(
-        self,
-        ranks: Ranks,
-        termination: Termination,
-        meter: Meter | None,
-        history: History | None,
-    ) -> None:
+    def __init__(self, origin: Origin, meter: Meter | None, history: History | None) -> None:
         """`meter`, `history`: of rank 0."""
-        self.stopped = False
-        """Whether the training ended before its last step, as asked."""
-        self.step = 0
-        """Optimizer steps done."""
-        self.tokens = 0
+        self.tokens = origin.state.tokens if origin.state else 0
         """Tokens trained on so far, of all ranks."""
-        self._ranks = ranks
+        self._before = self.tokens
+        self._origin = origin
         self._meter = meter
         self._history = history
-        self._termination = termination
-        self._losses: deque[float] = deque(maxlen=LAST_LOSSES)
-        self._times: deque[tuple[float, int]] = deque([(time.monotonic(), 0)], maxlen=WINDOW + 1)
+        losses = origin.state.losses if origin.state else []
+        self._losses: deque[float] = deque(losses, maxlen=LAST_LOSSES)
+        self._times: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)
         self._said = -math.inf
+
+    @property
+    def losses(self) -> list[float]:
+        """Training losses of the last steps, oldest first."""
+        return list(self._losses)
 
     @property
     def loss(self) -> float:
@@ -60,17 +55,21 @@ class Watch(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Start the clock."""
-        self._times[0] = (time.monotonic(), 0)
+        """Start the clock, and say where the training begins."""
+        self._times.append((time.monotonic(), self.tokens))
+        if self._meter:
+            self._meter.set(self._progress(self._origin.step, state) | self._origin.metrics())
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        """Let the ranks agree on whether this step was the last."""
-        self.step = state.global_step
-        if self._ranks.total([float(self._termination.asked)])[0]:
-            self.stopped = state.global_step < state.max_steps
-            control.should_training_stop = True
+    def saving(self) -> None:
+        """Write down the steps that a checkpoint will hold, before there is one."""
+        if self._history:
+            self._history.flush()
+
+    def saved(self, step: int) -> None:
+        """Say that the checkpoint of a step is complete."""
+        if self._meter:
+            self._meter.set({metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()})
+            print(f"checkpoint of step {step} saved", flush=True)
 
     def on_log(
         self,
@@ -92,7 +91,7 @@ class Watch(TrainerCallback):
                 FailureClass.USER,
             )
         self._losses.append(loss)
-        self.tokens = int(logs["num_tokens"])
+        self.tokens = self._before + int(logs["num_tokens"])  # TRL counts from 0
         self._times.append((time.monotonic(), self.tokens))
         if self._history is None or self._meter is None:
             return
@@ -110,14 +109,8 @@ class Watch(TrainerCallback):
             }
         )
         self._meter.set(
-            {
-                metrics.STEP: state.global_step,
-                metrics.STEPS: state.max_steps,
-                metrics.LOSS: loss,
-                metrics.TOKENS: self.tokens,
-                metrics.TOKENS_PER_SECOND: speed,
-                metrics.PROGRESS: state.global_step / state.max_steps,
-            }
+            self._progress(state.global_step, state)
+            | {metrics.LOSS: loss, metrics.TOKENS_PER_SECOND: speed}
         )
         if now - self._said >= SECONDS or state.global_step == state.max_steps:
             self._said = now
@@ -125,3 +118,11 @@ class Watch(TrainerCallback):
                 f"step {state.global_step}/{state.max_steps}  loss {loss:.4f}  {speed:,.0f} tokens/s",
                 flush=True,
             )
+
+    def _progress(self, step: int, state: TrainerState) -> dict[str, float]:
+        return {
+            metrics.STEP: step,
+            metrics.STEPS: state.max_steps,
+            metrics.TOKENS: self.tokens,
+            metrics.PROGRESS: step / state.max_steps,
+        }

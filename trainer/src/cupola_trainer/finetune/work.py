@@ -1,8 +1,7 @@
 """The pod of a FineTune: supervised tuning on prompts and answers, under torchrun or alone.
 
-Writes `history.jsonl` and `artifact/` in the attempt's folder and nowhere else. There are no
-checkpoints: fine-tuning is short beside pretraining, and TRL's are pickles. An attempt that fails
-or is stopped starts over.
+Writes `history.jsonl`, `checkpoints/` and `artifact/` in the attempt's folder and nowhere else. An
+attempt goes on from the newest whole checkpoint of the run.
 """
 
 from __future__ import annotations
@@ -86,11 +85,13 @@ def _check(run: FineTuneRun) -> str | None:
 def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outcome:
     # Seconds to import, which a run that is finished or cannot start need not wait for.
     from cupola_trainer.finetune import artifact as models  # noqa: PLC0415
-    from cupola_trainer.finetune import examples, watch  # noqa: PLC0415
+    from cupola_trainer.finetune import examples, resume, watch  # noqa: PLC0415
     from cupola_trainer.finetune.train import train  # noqa: PLC0415
 
     base, dataset = path_of(run.base.uri), path_of(run.dataset.uri)
-    place = path_of(run.folder) / attempt() / "artifact"
+    folder = path_of(run.folder)
+    place = folder / attempt() / "artifact"
+    begin = resume.start(run, ranks, folder, place.parent)
     model, tokenizer = models.load_base(base, run)
     pairs = read_pairs(dataset, "train")
     kept, too_long = examples.encode(pairs, tokenizer, run.max_length)
@@ -108,20 +109,32 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         Meter() if ranks.main else nullcontext() as meter,
         History(place.parent) if ranks.main else nullcontext() as history,
     ):
-        watcher = watch.Watch(ranks, termination, meter, history)
-        trained = train(
-            run, (model, tokenizer), kept, ranks=ranks, watch=watcher, output=place.parent
+        watcher = watch.Watch(begin.origin, meter, history)
+        checkpoints = resume.Checkpoints(
+            run, ranks, begin, termination=termination, watch=watcher, attempt=place.parent
         )
-    if watcher.stopped:
+        trained = train(
+            run,
+            (model, tokenizer),
+            kept,
+            ranks=ranks,
+            watch=watcher,
+            checkpoints=checkpoints,
+            output=place.parent,
+        )
+    count = steps(run, len(kept))
+    if checkpoints.stopped:
         return Outcome(
             outcome=OutcomeKind.STOPPED,
             reason="Terminated",
-            message=f"stopped as asked after step {watcher.step}; the next attempt starts over",
+            message=f"stopped as asked after step {checkpoints.step} of {count}; the next attempt "
+            "goes on from there",
+            step=checkpoints.saved,
         )
     figures = ModelSummary(
         parameters=1,  # counted when it is saved
         tokens=watcher.tokens,
-        steps=steps(run, len(kept)),
+        steps=count,
         train_loss=rounded(watcher.loss),
         tokenizer_digest=tokenizer_digest,
     )

@@ -72,7 +72,7 @@ def start(model: LlamaForCausalLM, run: PretrainRun) -> Engine:
         engine: Engine = deepspeed.initialize(
             model=model, optimizer=optimizer, config=settings(run)
         )[0]
-    _add_moments(engine)
+    add_moments(engine)
     set_step(engine, 0)
     return engine
 
@@ -125,15 +125,18 @@ def take_step(engine: Engine) -> float:
 
 
 def fragments(engine: Engine) -> Iterator[Fragment]:
-    """Views of the master weights and moments that this rank holds, padding left out."""
+    """Views of the master weights and moments that this rank holds, padding left out.
+
+    Of the weights that are trained; those that are frozen have none.
+    """
     moments = engine.basic_optimizer.state
     if engine.zero_optimization_stage() == 0:
         masters = _unsharded_masters(engine)
-        for name, weight in engine.module.named_parameters():
+        for name, weight in trained(engine.module):
             master = masters[weight]
             yield Fragment(name, 0, _views(master, moments[master], 0, weight.numel()))
         return
-    for name, weight in engine.module.named_parameters():
+    for name, weight in trained(engine.module):
         if engine.zero_optimization_stage() == 3:
             optimizer = engine.optimizer
             group, begin, length = optimizer.grad_position[optimizer.get_param_id(weight)]
@@ -151,6 +154,11 @@ def fragments(engine: Engine) -> Iterator[Fragment]:
             yield Fragment(name, at, _views(master, moments[master], begin, length))
 
 
+def trained(model: torch.nn.Module) -> Iterator[tuple[str, Any]]:
+    """The parameters of a model that are not frozen, by name; DeepSpeed adds fields to them."""
+    return ((name, weight) for name, weight in model.named_parameters() if weight.requires_grad)
+
+
 def own_fragments(engine: Engine, ranks: Ranks) -> Iterator[Fragment]:
     """The fragments that this rank saves: where all hold everything, they share it out."""
     shared = engine.zero_optimization_stage() == 0
@@ -158,10 +166,10 @@ def own_fragments(engine: Engine, ranks: Ranks) -> Iterator[Fragment]:
 
 
 def shapes(engine: Engine) -> dict[str, list[int]]:
-    """Every parameter and its whole shape."""
+    """Every trained parameter and its whole shape."""
     return {
         name: list(getattr(weight, "ds_shape", weight.shape))
-        for name, weight in engine.module.named_parameters()
+        for name, weight in trained(engine.module)
     }
 
 
@@ -183,9 +191,10 @@ def _views(
     }
 
 
-def _add_moments(engine: Engine) -> None:
-    """Make the moments that DeepSpeed leaves to the first step, so that they can be loaded."""
+def add_moments(engine: Engine) -> None:
+    """Make the moments that are else left to the first step, so that they can be loaded."""
     optimizer = engine.basic_optimizer
+    fused = optimizer.defaults["fused"]
     if engine.zero_optimization_stage() == 3:
         masters = engine.optimizer.fp32_partitioned_groups_flat
     else:
@@ -193,16 +202,17 @@ def _add_moments(engine: Engine) -> None:
     for master in masters:
         if not optimizer.state[master]:
             optimizer.state[master] = {
-                "step": torch.zeros((), dtype=torch.float32, device=master.device),
+                # Where AdamW would have it: elsewhere each step would wait for its value.
+                "step": torch.zeros((), device=master.device if fused else "cpu"),
                 "exp_avg": torch.zeros_like(master.detach()),
                 "exp_avg_sq": torch.zeros_like(master.detach()),
             }
 
 
-def load_weights(model: LlamaForCausalLM, checkpoint: Checkpoint) -> None:
+def load_weights(model: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Fill a plain model with master weights, before DeepSpeed rounds and spreads them."""
     with torch.no_grad():
-        for name, weight in model.named_parameters():
+        for name, weight in trained(model):
             weight.copy_(checkpoint.weight(name))
 
 

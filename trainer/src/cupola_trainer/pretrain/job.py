@@ -26,7 +26,7 @@ from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import data
 from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.loop import Loop
-from cupola_trainer.pretrain.report import Origin, Report
+from cupola_trainer.pretrain.report import Report
 from cupola_trainer.pretrain.validate import Stopped, validation_loss
 from cupola_trainer.termination import Termination
 
@@ -81,40 +81,22 @@ def pretrain(run: PretrainRun) -> Outcome:
             return _succeeded(Artifact.model_validate(done))
 
 
-def _start(run: PretrainRun, ranks: Ranks, folder: Path) -> tuple[deep.Engine, Origin]:
+def _start(run: PretrainRun, ranks: Ranks, folder: Path) -> tuple[deep.Engine, checkpoint.Origin]:
     """The engine in the state of the newest whole checkpoint, or of a new model; and which it was."""
-    path, passed_over = ranks.on_main(lambda: _newest(folder, run))
+    path, passed_over = ranks.on_main(lambda: checkpoint.find(folder, run.digest))
     model = build(run.shape, run.hyperparameters.seed)
     bf16 = run.hyperparameters.precision is Precision.BF16
     choose_attention(model, cpu=ranks.device.type == "cpu", bf16=bf16)
     if run.activation_checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     if path is None:
-        return deep.start(model, run), Origin(passed_over=passed_over)
-    try:
+        return deep.start(model, run), checkpoint.Origin(passed_over=passed_over)
+    with checkpoint.remedied():
         saved = checkpoint.Checkpoint(folder / path)
         deep.load_weights(model, saved)
         engine = deep.start(model, run)
         deep.restore(engine, saved)
-    except checkpoint.CheckpointInvalid as error:
-        raise PodFailure(
-            "CheckpointInvalid", f"{error}; delete that folder", FailureClass.INFRASTRUCTURE
-        ) from error
-    return engine, Origin(saved.state, saved.saved_at, passed_over)
-
-
-def _newest(folder: Path, run: PretrainRun) -> tuple[str | None, int]:
-    """The newest checkpoint that verifies, relative to the run's folder; says what it passes over.
-
-    Beside it the number of those.
-    """
-    path, passed_over = checkpoint.newest(folder, run.digest)
-    for warning in passed_over:
-        print(f"warning: {warning}", flush=True)
-    relative = path.relative_to(folder).as_posix() if path else None
-    if relative:
-        print(f"going on from {relative}", flush=True)
-    return relative, len(passed_over)
+    return engine, checkpoint.Origin(saved.state, saved.saved_at, passed_over)
 
 
 def _measure(

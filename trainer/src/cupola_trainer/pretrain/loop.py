@@ -146,7 +146,4 @@ class Loop:
         mine = deep.own_fragments(self.engine, self._ranks)
         checkpoint.save(folder, mine, state, run=run.digest, ranks=self._ranks)
         if self._ranks.main:
-            try:
-                checkpoint.prune(folder, run.checkpoint_keep, self._earlier)
-            except OSError as error:  # the next one tries again
-                print(f"warning: not every old checkpoint could be deleted: {error}", flush=True)
+            checkpoint.prune_or_warn(folder, run.checkpoint_keep, self._earlier)

@@ -8,27 +8,16 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from cupola_api import metrics
 from cupola_api.run import PretrainRun
-from cupola_trainer.checkpoint import State
+from cupola_trainer.checkpoint import Origin
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 
 _LINE_SECONDS = 5.0
 _SMOOTHED = 20
-
-
-class Origin(NamedTuple):
-    """Where an attempt goes on from."""
-
-    state: State | None = None
-    """Of the checkpoint; None: the attempt begins anew."""
-    saved_at: float = 0
-    """When that checkpoint was complete, Unix time."""
-    passed_over: int = 0
-    """Newer checkpoints that are damaged."""
 
 
 class Report:
@@ -42,20 +31,7 @@ class Report:
         self._open = ExitStack()
         self._meter = self._open.enter_context(Meter())
         self._history = self._open.enter_context(History(attempt))
-        step = origin.state.step if origin.state else 0
-        self._meter.set(
-            self._progress(step)
-            | {
-                metrics.STEPS: run.steps,
-                metrics.RESUMED_STEP: step,
-                metrics.RESUMED_TIME: origin.saved_at,
-                metrics.PASSED_OVER: origin.passed_over,
-            }
-        )
-        if origin.state:
-            self._meter.set(
-                {metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: origin.saved_at}
-            )
+        self._meter.set(self._progress(origin.step) | {metrics.STEPS: run.steps} | origin.metrics())
 
     def step(self, step: int, *, loss: float, rate: float, norm: float) -> None:
         """Say that `step` steps are done, and how the last one went."""
