@@ -10,7 +10,6 @@ import pytest
 from cupola_api.common import Attempt
 from cupola_operator.children import Placement, Pod, text_of
 from cupola_operator.cost import ledger
-from cupola_operator.cost.ledger import Gang
 
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,7 +47,7 @@ def test_an_end_that_was_told_stays_when_nothing_is_left_of_the_attempt(
 
 def test_a_pod_that_waits_holds_devices_of_its_gang_and_no_time(placement: Placement) -> None:
     pods = [pod("u", 0), pod("v", None)]
-    charged = ledger.charge(attempt(), pods, now=at(30), placement=placement, gang=Gang(2, 2))
+    charged = ledger.charge(attempt(), pods, now=at(30), placement=placement, gang=2)
     assert [(time.uid, time.gpus, time.started_at) for time in charged.pods] == [
         ("u", 2, text_of(at(0))),
         ("v", 2, None),

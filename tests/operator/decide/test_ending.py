@@ -10,7 +10,6 @@ from cupola_api.common import Artifact, Attempt, PodTime
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_operator.children import Job, Pod
 from cupola_operator.cluster import Key
-from cupola_operator.cost.ledger import Gang
 from cupola_operator.decide.ending import Ending, ending, recorded, truer
 from cupola_operator.decide.stage import Stage
 
@@ -30,7 +29,7 @@ STAGE: Any = {
     "done": done,
     "devices": 2,
 }
-TRAINING = Stage(gang=Gang(2, 1), **STAGE)
+TRAINING = Stage(gang=2, **STAGE)
 MEASURING = Stage(**STAGE)
 CLEANING = Stage(silent=True, **STAGE)
 ATTEMPT = Attempt(number=1, name="a", pods=[PodTime(uid="m"), PodTime(uid="w")])

@@ -10,7 +10,6 @@ from cupola_api.common import Attempt, Condition, ConditionStatus, Phase, PodTim
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_operator.children import Job, Placement, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
-from cupola_operator.cost.ledger import Gang
 from cupola_operator.decide import decide, hold
 from cupola_operator.decide.attempts import Step, drive
 from cupola_operator.decide.stage import Stage
@@ -51,7 +50,7 @@ class Bench:
             },
             done=lambda outcome: outcome.artifact is not None,
             devices=2,
-            gang=Gang(2, 1),
+            gang=2,
             checkpoints=True,
         )
 

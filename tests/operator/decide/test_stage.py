@@ -10,7 +10,7 @@ import pytest
 from cupola_api.common import Attempt, PodTime
 from cupola_operator.children import Job, Pod
 from cupola_operator.cluster import Key
-from cupola_operator.cost.ledger import MAX_PODS, Gang
+from cupola_operator.cost.ledger import MAX_PODS
 from cupola_operator.decide.stage import Stage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ JOB: Any = Stage(
     done=lambda _: True,
     devices=1,
 )
-GANG = replace(JOB, gang=Gang(2, 1))
+GANG = replace(JOB, gang=2)
 PARTS = replace(JOB, parts=2)
 
 
@@ -55,7 +55,7 @@ LARGE = attempt("m", "w", *(f"w{i}" for i in range(2, MAX_PODS)))
         (GANG, FIRST, [ENDED, pod("new", gone_by=NOW)], False),
         (GANG, FIRST, [ENDED, pod("new", gone_by=NOW - timedelta(seconds=61))], True),
         # Of a gang of which status cannot hold all pods it is not known which are new.
-        (replace(JOB, gang=Gang(MAX_PODS + 2, 1)), LARGE, [ENDED, pod("beyond")], True),
+        (replace(JOB, gang=MAX_PODS + 2), LARGE, [ENDED, pod("beyond")], True),
     ],
 )
 def test_what_is_left_of_an_attempt_is_ended_by_the_controller_of_its_job(

@@ -33,14 +33,6 @@ _KWH = 3_600_000
 """Joules."""
 
 
-class Gang(NamedTuple):
-    """Pods that start and end together."""
-
-    pods: int
-    gpus: int
-    """Devices of each pod."""
-
-
 class _Interval(NamedTuple):
     start: datetime
     end: datetime
@@ -59,19 +51,19 @@ def charge(
     *,
     now: datetime,
     placement: Placement,
-    gang: Gang | None = None,
+    gang: int | None = None,
     checkpoint: datetime | None = None,
 ) -> Attempt:
     """The attempt with the times of its pods and its figures so far; its last ones if it ended.
 
-    `gang`: of a PyTorchJob; None for a Job. `checkpoint`: when the newest checkpoint of the run
-    was complete; None if there is none. What was charged is not taken back, for a budget must not be
+    `gang`: pods of a PyTorchJob, which start and end together; None for a Job. `checkpoint`: when
+    the newest checkpoint of the run was complete; None if there is none. What was charged is not taken back, for a budget must not be
     held and free in turns: where an end turns out to lie before the last look (clocks differ, a list
     lagged behind), the figure stays, estimated. Of more than `MAX_PODS` pods those beyond count as
     long as they are there.
     """
     now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
-    times = _times(attempt, pods, now, whole=gang is not None and len(pods) == gang.pods)
+    times = _times(attempt, pods, now, whole=len(pods) == gang)
     kept = {time.uid for time in times}
     beyond = [_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
     intervals = [interval for time in [*times, *beyond] if (interval := _interval(time))]
@@ -86,7 +78,7 @@ def charge(
     begin = min((i.start for i in intervals), default=None)
     last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
     here = {pod.uid for pod in pods}
-    expected = min(gang.pods, MAX_PODS) if gang else attempt.outcome == "Lost"
+    expected = min(gang, MAX_PODS) if gang else attempt.outcome == "Lost"
     unseen = len(times) < expected
     for time in times:
         waits = time.started_at is None and time.uid in here

@@ -10,7 +10,7 @@ from cupola_api.common import Attempt
 from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Object
-from cupola_operator.cost.ledger import MAX_PODS, Gang
+from cupola_operator.cost.ledger import MAX_PODS
 from cupola_operator.world import World
 
 
@@ -31,8 +31,8 @@ class Stage:
     """Devices that an attempt holds at most."""
     parts: int = 1
     """Pods that a Job needs in all."""
-    gang: Gang | None = None
-    """Of a PyTorchJob: its pods start and end together. None: a Job, whose pods come and go."""
+    gang: int | None = None
+    """Pods of a PyTorchJob, which start and end together. None: a Job, whose pods come and go."""
     checkpoints: bool = False
     """Whether an attempt goes on from the checkpoints of earlier ones."""
     repeat: bool = False
@@ -65,7 +65,7 @@ class Stage:
             return False
         if self.gang is None:
             return self.parts == 1
-        first = {time.uid for time in attempt.pods[: self.gang.pods]}
+        first = {time.uid for time in attempt.pods[: self.gang]}
         return all(pod.uid in first for pod in pods if pod.lingers(now)) or (
             len(attempt.pods) == MAX_PODS
         )

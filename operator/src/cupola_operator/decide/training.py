@@ -6,7 +6,6 @@ from cupola_api.common import Progress, Status
 from cupola_api.outcome import Outcome
 from cupola_api.run import FineTuneRun, PretrainRun
 from cupola_operator.build.pytorchjob import VERBS, pytorch_job
-from cupola_operator.cost.ledger import Gang
 from cupola_operator.decide import finished, progress, resolve
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
@@ -34,7 +33,7 @@ def run(world: World) -> Verdict:
         done=lambda outcome: outcome.artifact is not None,
         devices=training.world.size,
         checkpoints=True,
-        gang=Gang(training.world.nodes, training.world.gpus_per_node),
+        gang=training.world.nodes,
     )
     world = progress.heard(resolve.recorded(world, resolved))
     step = drive(world, stage)
