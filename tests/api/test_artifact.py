@@ -136,3 +136,14 @@ def test_an_atomic_write_that_fails_leaves_the_old_file_and_no_other(
         write_atomic(path, b"new")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.json"]
     assert path.read_bytes() == b"old"
+
+
+def test_a_file_that_cannot_even_be_made_fails_for_that_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_atomic(tmp_path / "a.json", b"new")
