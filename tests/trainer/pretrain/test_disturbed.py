@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.distributed:FutureWarning", "ignore:`torch.jit:DeprecationWarning"
 )
 
-ADDRESS = "127.83.12.9"
+ADDRESS = f"127.83.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 
 Tiny = Callable[..., PretrainRun]
 Train = Callable[..., Outcome]
