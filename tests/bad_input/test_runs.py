@@ -16,7 +16,7 @@ from cupola_operator.local.store import Store
 
 from .test_refused import CUPOLA, needs_mount
 
-pytestmark = [pytest.mark.local, pytest.mark.xdist_group("bad-input")]
+pytestmark = pytest.mark.local
 
 
 def dataset(folder: Path, source: Path, **spec: Any) -> Path:

@@ -19,7 +19,6 @@ from .training import PRICE, SLOTS, TOLERANCE, Training
 pytestmark = [
     pytest.mark.local,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("disturbed"),
 ]
 
 UNKNOWN, INFRASTRUCTURE = "Unknown", "Infrastructure"

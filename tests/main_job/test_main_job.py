@@ -16,7 +16,6 @@ from cupola_api.artifact import verify
 pytestmark = [
     pytest.mark.local,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("main-job"),
 ]
 
 CHAIN = [

@@ -19,7 +19,6 @@ from .training import PRICE, SLOTS, Training
 pytestmark = [
     pytest.mark.soak,
     pytest.mark.timeout(3600),
-    pytest.mark.xdist_group("disturbed"),
 ]
 
 SEED = 20
