@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cupola_api import GROUP
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -20,6 +23,15 @@ RETRY = f"{GROUP}/retry"
 
 GPUS = f"{GROUP}/gpus"
 """Devices that the pod holds; the ledger multiplies its time by it."""
+
+
+_LONGEST_TOKEN = 253
+"""Of a longer token that much is read."""
+
+
+def retry_token(metadata: Mapping[str, Any]) -> str:
+    """The token of the annotation cupola.dev/retry; empty if there is none."""
+    return str((metadata.get("annotations") or {}).get(RETRY) or "")[:_LONGEST_TOKEN]
 
 
 def selector(kind: str, name: str) -> dict[str, str]:

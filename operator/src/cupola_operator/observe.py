@@ -19,8 +19,6 @@ Scrape = Callable[[str], Mapping[str, float]]
 
 JOB_KINDS = ("PyTorchJob", "Job")
 
-_LONGEST_TOKEN = 253
-
 
 def observe(
     cluster: Cluster,
@@ -67,7 +65,7 @@ def observe(
         resource=resource,
         invalid=invalid,
         deleting=bool(metadata.get("deletionTimestamp")),
-        retry=str((metadata.get("annotations") or {}).get(labels.RETRY) or "")[:_LONGEST_TOKEN],
+        retry=labels.retry_token(metadata),
         runs={
             child["metadata"]["name"]: Resolved.of(child)
             for child in cluster.find("ConfigMap", key.namespace, ours)

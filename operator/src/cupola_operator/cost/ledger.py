@@ -57,10 +57,10 @@ def charge(
     """The attempt with the times of its pods and its figures so far; its last ones if it ended.
 
     `gang`: pods of a PyTorchJob, which start and end together; None for a Job. `checkpoint`: when
-    the newest checkpoint of the run was complete; None if there is none. What was charged is not taken back, for a budget must not be
-    held and free in turns: where an end turns out to lie before the last look (clocks differ, a list
-    lagged behind), the figure stays, estimated. Of more than `MAX_PODS` pods those beyond count as
-    long as they are there.
+    the newest checkpoint of the run was complete; None if there is none. What was charged is not
+    taken back, for a budget must not be held and free in turns: where an end turns out to lie
+    before the last look (clocks differ, a list lagged behind), the figure stays, estimated. Of more
+    than `MAX_PODS` pods those beyond count as long as they are there.
     """
     now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
     times = _times(attempt, pods, now, whole=len(pods) == gang)

@@ -63,7 +63,7 @@ def drive(world: World, stage: Stage) -> Step:
     if last.outcome is None:
         return Step(status, _watch(world, stage, last))
     if last.outcome not in (SUCCEEDED, before.get(last.number)):
-        return Step(status, _ended(last, "", again=0), result)
+        return Step(status, _ended(last, "", again=0))
     if verdict := _close(world, stage, last):
         return Step(status, verdict, result)
     if last.outcome == SUCCEEDED and not stage.repeat:

@@ -24,9 +24,6 @@ class Ending(StrEnum):
     DELETED = "Deleted"
 
 
-_LONGEST_TOKEN = 253
-"""Of a longer token that much is read."""
-
 _ENDINGS = {
     Phase.SUCCEEDED: Ending.SUCCEEDED,
     Phase.FAILED: Ending.FAILED,
@@ -69,5 +66,4 @@ def _asked_again(value: Object, status: Status) -> bool:
     """Whether a person asked for a retry that was not handled yet."""
     if status.phase is not Phase.FAILED:
         return False
-    token = str((value["metadata"].get("annotations") or {}).get(labels.RETRY) or "")
-    return token[:_LONGEST_TOKEN] != (status.retry or "")
+    return labels.retry_token(value["metadata"]) != (status.retry or "")
