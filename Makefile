@@ -26,7 +26,7 @@ demo: setup ## four resources, from raw text to a measured model, on this machin
 
 .PHONY: test
 test: lint types contracts crds-check ## everything that CI checks
-	@$(BIN)/pytest -n auto --dist loadfile
+	@$(BIN)/pytest -n auto --dist loadscope
 
 .PHONY: soak
 soak: setup ## real trainings, killed at random times (15 minutes)

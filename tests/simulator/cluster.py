@@ -7,7 +7,6 @@ dict, and what was read from an object may be remembered by its identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from itertools import count
 
 from cupola_operator.cluster import AlreadyExists, Conflict, Key, NotFound, Object, key_of
@@ -19,7 +18,6 @@ EPOCH = 1_767_225_600
 GRACE = 30
 
 
-@lru_cache(maxsize=65536)
 def text(now: int) -> str:
     """A time as Kubernetes writes it."""
     return rfc3339(EPOCH + now)

@@ -10,6 +10,8 @@ import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,12 +19,21 @@ import pytest
 
 from cupola_api import run as contract
 from cupola_operator import children, reconcile, resources
-from cupola_operator.build import configmap
+from cupola_operator.build import configmap, run
+from cupola_operator.cost import ledger
 from cupola_operator.local import pytorchjobs
+from cupola_operator.world import World
 
 from . import simulation
 
 LIMIT = 20_000
+
+VALUES = (
+    (import_module("cupola_operator.decide.conditions"), "Condition"),
+    (ledger, "PodTime"),
+    (ledger, "Cost"),
+)
+"""Immutable values that are made again and again from the same few arguments."""
 
 
 def _by_identity(function: Callable[..., Any], at: int = 0) -> Callable[..., Any]:
@@ -75,6 +86,26 @@ def _by_json(function: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+def _by_world(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Remembers resolved runs by the resource and what it refers to."""
+    known: dict[Any, tuple[Any, Any]] = {}
+
+    def remembered(world: World, *pool: Any) -> Any:
+        read = [world.resource, world.settings, *pool]
+        for reference in world.references.values():
+            read += [reference.resource, reference.status]
+        if world.key.kind == "Dataset":
+            read.append(world.status)
+        key = tuple(map(id, read))
+        if key not in known:
+            if len(known) > LIMIT:
+                known.clear()
+            known[key] = (read, build(world, *pool))
+        return known[key][1]
+
+    return remembered
+
+
 @contextmanager
 def fast() -> Iterator[None]:
     """Histories inside are fast."""
@@ -84,11 +115,16 @@ def fast() -> Iterator[None]:
         patch.setattr(children.Resolved, "of", staticmethod(_by_identity(children.Resolved.of)))
         patch.setattr(resources, "parse", _by_spec(resources.parse))
         patch.setattr(resources, "read_status", _by_identity(resources.read_status, 1))
+        patch.setattr(resources, "parse_status", _by_identity(resources.parse_status, 1))
         patch.setattr(
             configmap,
             "contract",
             SimpleNamespace(dump=_by_json(contract.dump), Run=contract.Run),
         )
+        for name in ("list_run", "curate_run", "pretrain_run", "fine_tune_run", "evaluate_run"):
+            patch.setattr(run, name, _by_world(getattr(run, name)))
+        for module, name in VALUES:
+            patch.setattr(module, name, lru_cache(LIMIT)(getattr(module, name)))
         patch.setattr(reconcile, "time", SimpleNamespace(monotonic=simulation.clock))
         patch.setattr(pytorchjobs, "free_port", lambda _: 20_000)
         patch.setattr(pytorchjobs, "address", lambda *_: "127.1.1.1")

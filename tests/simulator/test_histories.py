@@ -27,8 +27,21 @@ STORIES = 3
 """Failures that are told; the others are only counted."""
 
 
-@pytest.mark.parametrize("block", range(BLOCKS))
-def test_whatever_happens_every_property_holds(block: int) -> None:
+class TestFirstHalf:
+    """A scope of its own, as the second half is: each may run on another worker."""
+
+    @pytest.mark.parametrize("block", range(BLOCKS // 2))
+    def test_whatever_happens_every_property_holds(self, block: int) -> None:
+        every_property_holds(block)
+
+
+class TestSecondHalf:
+    @pytest.mark.parametrize("block", range(BLOCKS // 2, BLOCKS))
+    def test_whatever_happens_every_property_holds(self, block: int) -> None:
+        every_property_holds(block)
+
+
+def every_property_holds(block: int) -> None:
     failures: dict[str, list[tuple[int, Failure]]] = {}
     for seed in range(block * HISTORIES, (block + 1) * HISTORIES):
         failure = by_seed(seed)

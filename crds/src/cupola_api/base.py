@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, get_args
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import celpy
 from celpy.adapter import json_to_cel
@@ -56,6 +57,9 @@ def _number(text: str) -> int | float:
     return number if -(2**63) <= number < 2**63 else float(text)
 
 
+_set = object.__setattr__
+
+
 class Model(BaseModel):
     """A closed, immutable object of the API."""
 
@@ -65,6 +69,17 @@ class Model(BaseModel):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
     """Of a `Ruled` object."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, at a quarter of its cost: status is copied a dozen times at every look."""
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        copy = type(self).__new__(type(self))
+        _set(copy, "__dict__", {**self.__dict__, **(update or {})})
+        _set(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__ | (update or {}).keys())
+        _set(copy, "__pydantic_extra__", None)
+        _set(copy, "__pydantic_private__", None)
+        return copy
 
     def to_json(self) -> dict[str, Any]:
         """The object as JSON values, by its API names, without what is absent."""

@@ -236,8 +236,12 @@ def owner_of(value: Object) -> dict[str, Any]:
 
 def time_of(text: Any) -> datetime | None:
     """The time of an RFC 3339 string, in UTC, or None if it is none."""
-    if not isinstance(text, str):
-        return None
+    return _time_of(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=4096)
+def _time_of(text: str) -> datetime | None:
+    """The same few times are read at every look."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -245,6 +249,7 @@ def time_of(text: Any) -> datetime | None:
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def text_of(time: datetime) -> str:
     """A time as status holds it: RFC 3339, UTC, whole seconds."""
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -19,7 +19,6 @@ status, and what is in status was true when it was written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cupola_api.common import RunStatus
 from cupola_operator.decide import (
@@ -113,7 +112,7 @@ def _of_this_run(world: World) -> World:
     fresh = type(status)(
         conditions=status.conditions, retry=status.retry, run=RunStatus(revision=world.revision)
     )
-    return replace(world, status=fresh)
+    return world.with_status(fresh)
 
 
 def _decision(world: World, verdict: Verdict) -> Decision:

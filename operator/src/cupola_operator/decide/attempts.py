@@ -49,7 +49,7 @@ def drive(world: World, stage: Stage) -> Step:
     """
     before = {a.number: a.outcome for a in stage.attempts(world)}
     status, end = settled(world, stage)
-    world = replace(world, status=status)
+    world = world.with_status(status)
     held = hold.of(world, stage.resolved.placement, stage.devices)
     attempts = stage.attempts(world)
     if not attempts:

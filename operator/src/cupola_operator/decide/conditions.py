@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cupola_api.common import Condition, ConditionStatus, Phase
 from cupola_operator.children import text_of
 from cupola_operator.decide.verdict import Verdict
 from cupola_operator.world import World
 
 _LONGEST = 1024
+_KINDS = ("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Failed")
+_UNDER_WAY = {"Reconciling"}
 _TRUE = {
     Phase.SUCCEEDED: {"Ready", "Succeeded"},
     Phase.FAILED: {"Stalled", "Failed"},
@@ -23,31 +27,40 @@ def conditions(world: World, verdict: Verdict) -> list[Condition]:
     The reason is everywhere the verdict's; its sentence is on Ready and on what is true.
     lastTransitionTime changes with status only. Outdated is there for a finished run only.
     """
-    true = _TRUE.get(verdict.phase, {"Reconciling"})
+    true = _TRUE.get(verdict.phase, _UNDER_WAY)
+    message = _short(verdict.message)
     wanted = [
-        (kind, kind in true, verdict.reason, verdict.message if kind in true | {"Ready"} else "")
-        for kind in ("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Failed")
+        (kind, kind in true, verdict.reason, message if kind == "Ready" or kind in true else "")
+        for kind in _KINDS
     ]
     if verdict.outdated is not None:
         changed = bool(verdict.outdated)
         reason = "UpstreamChanged" if changed else "UpToDate"
-        wanted.append(("Outdated", changed, reason, verdict.outdated))
-    return [_condition(world, *one) for one in wanted]
+        wanted.append(("Outdated", changed, reason, _short(verdict.outdated)))
+    before = {condition.type: condition for condition in world.status.conditions}
+    return [_condition(world, before, *one) for one in wanted]
 
 
-def _condition(world: World, kind: str, holds: bool, reason: str, message: str) -> Condition:
+def _short(message: str) -> str:
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
+
+
+def _condition(  # noqa: PLR0917  a row of the table above
+    world: World,
+    before: Mapping[str, Condition],
+    kind: str,
+    holds: bool,
+    reason: str,
+    message: str,
+) -> Condition:
+    old = before.get(kind)
     status = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
-    old = world.status.condition(kind)
-    since = old.last_transition_time if old and old.status is status else text_of(world.now)
-    if len(message) > _LONGEST:
-        message = message[: _LONGEST - 3] + "..."
-    if old and (old.status, old.reason, old.message, old.observed_generation) == (
-        status,
-        reason,
-        message,
-        world.generation,
-    ):
+    if old is None or old.status is not status:
+        since = text_of(world.now)
+    elif (old.reason, old.message, old.observed_generation) == (reason, message, world.generation):
         return old
+    else:
+        since = old.last_transition_time
     return Condition(
         type=kind,
         status=status,

@@ -46,7 +46,7 @@ def run(world: World) -> Verdict:
         world = resolve.recorded(world, resolved)
         stage = _stage(world, resolved, curation, name)
         step = drive(world, stage)
-        world = replace(world, status=step.status)
+        world = world.with_status(step.status)
         if step.result:
             world = _learned(world, step.result)
         if step.verdict:
@@ -113,7 +113,7 @@ def _learned(world: World, result: Outcome) -> World:
         }
     if _publishes(result):
         update |= {"artifact": result.artifact, "summary": result.dataset}
-    return replace(world, status=world.status.model_copy(update=update))
+    return world.with_status(world.status.model_copy(update=update))
 
 
 def _progress(world: World, stage: Stage, number: int) -> Progress:

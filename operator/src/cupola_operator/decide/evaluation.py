@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cupola_api.evaluation import EvaluationStatus
 from cupola_api.run import EvaluateRun
 from cupola_operator.build.job import evaluation_gpus, evaluation_job
@@ -30,7 +28,7 @@ def run(world: World) -> Verdict:
     )
     world = progress.heard(resolve.recorded(world, resolved))
     step = drive(world, stage)
-    status = replace(world, status=step.status).status_as(EvaluationStatus)
+    status = world.with_status(step.status).status_as(EvaluationStatus)
     if step.result:
         update = {"artifact": step.result.artifact, "scores": step.result.scores}
         status = status.model_copy(update=update)

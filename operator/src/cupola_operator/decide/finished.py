@@ -57,7 +57,7 @@ def succeeded(world: World, status: Status) -> Verdict:
         "Completed",
         f"revision {world.revision} is finished; its artifact is {status.artifact.uri}",
         status=status,
-        outdated=changed_upstream(replace(world, status=status)),
+        outdated=changed_upstream(world.with_status(status)),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cupola_api.common import Attempt, Phase, RunStatus
 from cupola_operator.children import text_of
 from cupola_operator.decide.ending import SUCCEEDED
@@ -28,7 +26,7 @@ def forgiven(world: World) -> World:
             "run": run.model_copy(update={"started_at": text_of(world.now)}),
             "attempts": [_forgiven(attempt) for attempt in status.attempts],
         }
-    return replace(world, status=status.model_copy(update=update))
+    return world.with_status(status.model_copy(update=update))
 
 
 def _forgiven(attempt: Attempt) -> Attempt:

@@ -42,7 +42,7 @@ def heard(world: World) -> World:
         checkpoint_step=counted(said, metrics.CHECKPOINT_STEP) or old.checkpoint_step,
         checkpoint_time=_time(said, world.now) or old.checkpoint_time,
     )
-    return replace(world, status=world.status.model_copy(update={"progress": progress}))
+    return world.with_status(world.status.model_copy(update={"progress": progress}))
 
 
 def told(world: World, verdict: Verdict, status: Status, placement: Placement) -> Verdict:

@@ -69,7 +69,7 @@ def recorded(world: World, resolved: Resolved) -> World:
         update = {"run": run, "lineage": lineage(resolved.run)}
     if not update:
         return world
-    return replace(world, status=world.status.model_copy(update=update))
+    return world.with_status(world.status.model_copy(update=update))
 
 
 def lineage(
@@ -113,7 +113,7 @@ def _resolve(
     except Refused as refused:
         return stalled(refused.reason, refused.message)
     before = world.status.run.digest if world.status.run else None
-    if stage is None and before not in (None, run.digest):
+    if stage is None and before is not None and before != run.digest:
         verdict = stalled(
             "RunChanged",
             f"ConfigMap {name} is gone, and what revision {world.revision} was resolved from has "

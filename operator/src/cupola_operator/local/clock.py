@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 
 Clock = Callable[[], float]
 """Unix time in seconds; `time.time` outside of tests."""
@@ -12,8 +13,12 @@ Clock = Callable[[], float]
 
 def rfc3339(seconds: float | None = None) -> str:
     """A Unix time (by default now) as `2026-01-31T12:00:00Z`."""
-    moment = datetime.fromtimestamp(time.time() if seconds is None else seconds, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _rfc3339(int(time.time() if seconds is None else seconds))
+
+
+@lru_cache(maxsize=4096)
+def _rfc3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def unix(text: str) -> float:
