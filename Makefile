@@ -11,7 +11,7 @@ DECIDING := cupola_api cupola_operator/build cupola_operator/cost cupola_operato
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: .venv/.ready ## install everything that the other targets need (uv included)
@@ -32,10 +32,27 @@ test: lint types contracts crds-check ## everything that CI checks
 soak: setup ## real trainings, killed at random times (15 minutes)
 	@$(BIN)/pytest -n 0 -m soak -s tests/main_job
 
+.PHONY: e2e
+e2e: setup ## the tests that need a cluster: one is started, and taken down again
+	@e2e/run
+
+.PHONY: cluster-up
+cluster-up: setup ## a Kubernetes cluster on this machine, as root (docs/how-to/cluster.md)
+	@e2e/cluster/up
+
+.PHONY: cluster-down
+cluster-down: setup ## take it down, without a trace
+	@e2e/cluster/down
+
+.PHONY: images
+images: ## container images, with buildah or docker (docs/how-to/images.md)
+	@images/build
+
 .PHONY: lint
 lint: setup ## style and common mistakes
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
+	@$(BIN)/hadolint --config images/hadolint.yaml images/Containerfile
 
 .PHONY: types
 types: setup ## mypy --strict
@@ -46,14 +63,20 @@ contracts: setup ## who may import whom
 	@$(BIN)/lint-imports
 
 .PHONY: crds
-crds: setup ## generate the CRDs and the API reference from the types
+crds: setup ## generate CRDs, references, chart schema and dashboard from the types
 	@$(BIN)/python -m cupola_api.crd crds
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md
+	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md
+	@$(BIN)/python scripts/chart.py
+	@$(BIN)/python scripts/dashboard.py
 
 .PHONY: crds-check
-crds-check: setup ## fail if the CRDs or the reference differ from the types
+crds-check: setup ## fail if what is generated differs from the types
 	@$(BIN)/python -m cupola_api.crd crds --check
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
+	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md --check
+	@$(BIN)/python scripts/chart.py --check
+	@$(BIN)/python scripts/dashboard.py --check
 
 .PHONY: coverage
 coverage: setup ## branch coverage of what decides, builds and charges: at least 95 % each
