@@ -57,6 +57,7 @@ lint: setup ## style and common mistakes
 .PHONY: types
 types: setup ## mypy --strict
 	@$(BIN)/mypy $(SOURCES)
+	@MYPYPATH=e2e/cluster $(BIN)/mypy --explicit-package-bases e2e/cluster/testbed
 
 .PHONY: contracts
 contracts: setup ## who may import whom
