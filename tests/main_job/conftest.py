@@ -14,14 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cupola_api.quantities import people
-
+from . import small
 from .training import Training
 
-ROOT = Path(__file__).parents[2]
 CUPOLA = Path(sys.executable).with_name("cupola")
-QUICKSTART = ROOT / "manifests/examples/quickstart"
-DATA = ROOT / "manifests/examples/quickstart-data"
 
 
 @dataclass
@@ -82,41 +78,8 @@ class Job:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the quickstart's data, cut to a size for tests."""
     store = tmp_path_factory.mktemp("data")
-    for script in ("python_functions.py", "mmlu_dev.py"):
-        subprocess.run(
-            [sys.executable, DATA / script, "--store", store],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
-    for number, path in enumerate(sorted((store / "python-functions").glob("*.jsonl"))):
-        if number < 2:
-            path.write_text("".join(path.read_text().splitlines(keepends=True)[:400]))
-        else:
-            path.unlink()
+    small.data(store)
     return store
-
-
-def _resources(steps: int) -> list[dict[str, Any]]:
-    dataset, pretrain, finetune, evaluation = (
-        yaml.safe_load(path.read_text()) for path in sorted(QUICKSTART.glob("*.yaml"))
-    )
-    dataset["spec"]["tokenizer"]["train"]["vocabSize"] = 1024
-    batch = 8 * 64
-    pretrain["spec"] |= {
-        "model": {"shape": {"layers": 2, "hidden": 64, "heads": 2}, "context": 64},
-        "tokens": people(steps * batch),
-        "batch": str(batch),
-        "checkpoint": {"every": "1s", "keep": 2},
-    }
-    finetune["spec"] |= {
-        "epochs": 0.2,
-        "tuning": {"lora": {"rank": 4}},
-        "schedule": {"learningRate": 0.002},
-    }
-    evaluation["spec"]["tasks"][1]["pythonFunction"] |= {"limit": 4, "maxNewTokens": 24}
-    evaluation["spec"]["tasks"][2]["harness"] |= {"limit": 16}
-    return [dataset, pretrain, finetune, evaluation]
 
 
 def _make_job(root: Path, data: Path, values: list[dict[str, Any]]) -> Job:
@@ -134,7 +97,7 @@ def make_job(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Callable[.
     """Makes a job of the first `kinds` kinds of the quickstart, trained for 700 short steps."""
 
     def make(kinds: int = 4) -> Job:
-        return _make_job(tmp_path_factory.mktemp("job"), data, _resources(700)[:kinds])
+        return _make_job(tmp_path_factory.mktemp("job"), data, small.resources(700)[:kinds])
 
     return make
 

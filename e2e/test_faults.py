@@ -1,0 +1,185 @@
+"""Whatever is killed, cut off or taken away: the run ends as its undisturbed twin did, same bytes."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from .harness import (
+    ROOT,
+    Bucket,
+    Object,
+    Space,
+    creates,
+    is_running,
+    kubectl,
+    model,
+    ready,
+    until,
+)
+
+SYSTEM = "cupola-system"
+CHILDREN = {"configmaps", "pytorchjobs"}
+CTL = ROOT / "e2e/cluster/ctl"
+
+
+def ctl(*words: str) -> str:
+    """Disturb the cluster."""
+    ran = subprocess.run([CTL, *words], capture_output=True, text=True, check=False, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def ends_as_if_nothing_had_been(
+    space: Space, name: str, bucket: Bucket, reference: bytes, attempts: int
+) -> Object:
+    """The run has Succeeded with the same bytes; every child was made once, and no pod is left."""
+    status = space.wait("ptj", name, "Succeeded", timeout=300)
+    assert model(bucket, status) == reference
+    assert len(status["attempts"]) == attempts, status["attempts"]
+    made = creates(space, CHILDREN, name)
+    assert set(made.values()) == {1}, made
+    assert sum(key.startswith("pytorchjobs/") for key in made) == attempts
+    until(
+        f"no pod of {name} runs",
+        lambda: not any(is_running(pod) for pod in space.list("pods", name)),
+        timeout=60,
+    )
+    return status
+
+
+def test_a_pod_of_the_master_is_deleted(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-master"))
+    space.running("ptj", "no-master", 2)
+    space.trained("no-master")
+    space.run("delete", "pod", "no-master-ptj-r1-a1-master-0", "--wait=false")
+    status = ends_as_if_nothing_had_been(space, "no-master", bucket, reference, attempts=2)
+    assert status["attempts"][1]["resumedStep"] > 0
+
+
+def test_a_pod_of_a_worker_is_killed(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-worker"))
+    space.running("ptj", "no-worker", 2)
+    space.trained("no-worker")
+    space.run(
+        *("delete", "pod", "no-worker-ptj-r1-a1-worker-0", "--grace-period=0", "--force"),
+        "--wait=false",
+    )
+    ends_as_if_nothing_had_been(space, "no-worker", bucket, reference, attempts=2)
+
+
+def test_the_pytorchjob_is_deleted_while_it_runs(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-job"))
+    space.running("ptj", "no-job", 2)
+    space.trained("no-job")
+    space.run("delete", "pytorchjob", "no-job-ptj-r1-a1", "--wait=false")
+    ends_as_if_nothing_had_been(space, "no-job", bucket, reference, attempts=2)
+
+
+def test_the_pytorchjob_is_deleted_after_the_end(
+    space: Space, reference: bytes, bucket: Bucket
+) -> None:
+    space.run("delete", "pytorchjob", "quiet-ptj-r1-a1", "--ignore-not-found")
+    space.run("annotate", "ptj", "quiet", "example.com/look=again", "--overwrite")
+    until(
+        "the operator looked again",
+        lambda: space.status("ptj", "quiet").get("phase") == "Succeeded",
+    )
+    kubectl("-n", SYSTEM, "rollout", "restart", "deployment/cupola-operator")
+    kubectl("-n", SYSTEM, "rollout", "status", "deployment/cupola-operator", timeout=120)
+    assert space.get("pytorchjob", "quiet-ptj-r1-a1") is None
+    assert creates(space, CHILDREN, "quiet")["pytorchjobs/quiet-ptj-r1-a1"] == 1
+    assert model(bucket, space.status("ptj", "quiet")) == reference
+
+
+def test_the_api_server_is_killed(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-api"))
+    space.running("ptj", "no-api", 2)
+    space.trained("no-api")
+    ctl("restart", "apiserver")
+    ends_as_if_nothing_had_been(space, "no-api", bucket, reference, attempts=1)
+
+
+def test_the_operator_is_killed_in_mid_run(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-operator"))
+    space.running("ptj", "no-operator", 2)
+    kubectl(
+        *("-n", SYSTEM, "delete", "pod", "-l", "app.kubernetes.io/name=cupola"),
+        *("--grace-period=0", "--force"),
+    )
+    ends_as_if_nothing_had_been(space, "no-operator", bucket, reference, attempts=1)
+
+
+def test_a_container_is_killed_for_memory(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("no-memory"))
+    pods = space.running("ptj", "no-memory", 2)
+    space.trained("no-memory")
+    eat = "x = bytearray(1)\nwhile True: x += bytearray(50_000_000)"
+    with pytest.raises(Exception, match=r"137|exit code|terminated|closed"):
+        # A process of the container takes all its memory; the kernel kills what it finds there.
+        space.run("exec", pods[0]["metadata"]["name"], "--", "python", "-c", eat, timeout=120)
+    status = space.wait("ptj", "no-memory", "Succeeded", timeout=300)
+    assert model(bucket, status) == reference
+
+
+def test_a_worker_that_is_cut_off_and_writes_on_harms_nothing(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("cut-off"))
+    space.running("ptj", "cut-off", 2)
+    space.trained("cut-off")
+    ctl("cut", f"{space.name}/cut-off-ptj-r1-a1-worker-0", "--keep-s3")
+    try:
+        status = space.wait("ptj", "cut-off", "Succeeded", timeout=400)
+    finally:
+        ctl("mend")
+    assert model(bucket, status) == reference
+    assert status["attempts"][0]["outcome"] in ("Lost", "Failed")
+
+
+def test_an_image_that_does_not_exist_says_so(
+    cupola: Callable[..., str], space: Space, training: Callable[..., Object]
+) -> None:
+    cupola("--set", "image.trainer=cupola-nothing")
+    try:
+        space.apply(training("no-image"))
+        status = space.wait("ptj", "no-image", "Stalled", timeout=180)
+        assert "cupola-nothing" in ready(status)
+    finally:
+        cupola()
+    space.run("delete", "ptj", "no-image", "--timeout=60s")
+
+
+def test_a_pool_without_nodes_says_so_and_costs_nothing(
+    space: Space, training: Callable[..., Object]
+) -> None:
+    space.apply(training("no-room", pools=["nowhere"]))
+    status = until(
+        "it says that no node has room",
+        lambda: (s := space.status("ptj", "no-room")) and "Unschedulable" in ready(s) and s,
+        timeout=120,
+    )
+    assert status.get("cost", {}).get("accrued", "0") == "0"
+    space.run("delete", "ptj", "no-room", "--timeout=60s")
+
+
+def test_the_next_pool_is_taken_when_the_first_has_no_room(
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
+) -> None:
+    space.apply(training("fail-over", pools=["nowhere", "cpu"]))
+    status = space.wait("ptj", "fail-over", "Succeeded", timeout=300)
+    assert model(bucket, status) == reference
