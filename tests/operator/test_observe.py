@@ -44,11 +44,11 @@ def test_what_is_not_there_is_none(kit: Any) -> None:
 def test_children_of_an_earlier_resource_of_the_same_name_are_not_ours(
     kit: Any, cluster: Any
 ) -> None:
-    for kind in ("PyTorchJob", "Job", "ConfigMap"):
+    for kind in ("PyTorchJob", "ConfigMap"):
         cluster.create(child(kind, f"mine-{kind.lower()}", uid(cluster)))
         cluster.create(child(kind, f"theirs-{kind.lower()}", "an earlier uid"))
     seen = kit.world(cluster, BASE)
-    assert {job.key.name for job in seen.jobs} == {"mine-pytorchjob", "mine-job"}
+    assert {job.key.name for job in seen.jobs} == {"mine-pytorchjob"}
     assert set(seen.runs) == {"mine-configmap"}
 
 
@@ -150,3 +150,43 @@ def test_a_status_that_cannot_be_read_is_no_empty_one(kit: Any, cluster: Any) ->
         StatusUnreadable, match=r"PretrainJob/base: status.attempts.0.+create it again"
     ):
         kit.world(cluster, BASE)
+
+
+@pytest.mark.parametrize(
+    ("status", "queue", "suspended"),
+    [
+        ({}, {labels.QUEUE: "team"}, True),
+        ({}, {}, False),
+        ({"conditions": [{"type": "Failed", "status": "True"}]}, {labels.QUEUE: "team"}, False),
+    ],
+)
+def test_what_kueue_may_suspend_is_read_live_after_its_pods(
+    kit: Any, cluster: Any, status: Any, queue: dict[str, str], suspended: bool
+) -> None:
+    job = child("PyTorchJob", "j", uid(cluster), labels=queue, status=status, spec={})
+    key = key_of(cluster.create(job))
+    listed = cluster.find
+
+    def lagging(kind: str, *rest: Any) -> list[Any]:
+        """Kueue suspends the job after it was listed, before its pods are."""
+        if kind == "Pod":
+            cluster.objects[key]["spec"] = {"runPolicy": {"suspend": True}}
+        return list(listed(kind, *rest))
+
+    cluster.find = lagging
+    (seen,) = kit.world(cluster, BASE).jobs
+    assert seen.suspended is suspended
+
+
+def test_a_queued_job_that_is_gone_meanwhile_is_not_seen(kit: Any, cluster: Any) -> None:
+    job = child("PyTorchJob", "j", uid(cluster), labels={labels.QUEUE: "team"}, spec={})
+    key = key_of(cluster.create(job))
+    listed = cluster.find
+
+    def lagging(kind: str, *rest: Any) -> list[Any]:
+        if kind == "Pod":
+            cluster.remove(key)
+        return list(listed(kind, *rest))
+
+    cluster.find = lagging
+    assert kit.world(cluster, BASE).jobs == ()

@@ -196,3 +196,61 @@ def test_stop_does_not_wait_for_ever() -> None:
     one.stop(timeout=0.05)
     assert time.monotonic() - start < 5
     gate.set()
+
+
+def test_the_depth_is_what_is_due_and_waits(running: Callable[..., Queue]) -> None:
+    free = threading.Event()
+    begun = threading.Event()
+
+    def reconcile(_: Key) -> None:
+        begun.set()
+        free.wait(20)
+
+    one = running(reconcile, workers=1)
+    assert one.depth() == 0
+    one.wake(A)
+    begun.wait(20)
+    one.wake(B)
+    one.wake(Key("Dataset", "default", "later"), after=60)
+    assert one.depth() == 1
+    free.set()
+    eventually(lambda: one.depth() == 0)
+
+
+def test_a_queue_is_stuck_while_nothing_moves_although_there_is_work(
+    running: Callable[..., Queue],
+) -> None:
+    free = threading.Event()
+    begun = threading.Event()
+
+    def reconcile(_: Key) -> None:
+        begun.set()
+        free.wait(20)
+
+    one = running(reconcile, workers=1)
+    one.wake(Key("Dataset", "default", "later"), after=60)
+    assert one.stuck() == 0.0
+    one.wake(A)
+    begun.wait(20)
+    first = one.stuck()
+    eventually(lambda: one.stuck() > first + 0.05)
+    free.set()
+    eventually(lambda: one.stuck() == 0.0)
+
+
+def test_a_queue_without_workers_is_not_stuck() -> None:
+    one = Queue(lambda _: None)
+    one.wake(A)
+    assert one.stuck() == 0.0
+    assert one.depth() == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_queue_whose_workers_died_is_stuck(running: Callable[..., Queue]) -> None:
+    def reconcile(_: Key) -> None:
+        raise SystemExit  # ends its thread
+
+    one = running(reconcile, workers=1)
+    one.wake(A)
+    one.wake(B)
+    eventually(lambda: one.stuck() > 0.02)

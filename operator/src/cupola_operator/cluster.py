@@ -7,7 +7,7 @@ plain dicts as Kubernetes writes them. Nothing else in the core does I/O on obje
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON values: apiVersion, kind, metadata, spec, status."""
@@ -42,17 +42,53 @@ class NotFound(Exception):
     """The object is not there (HTTP 404)."""
 
 
+class ClusterError(Exception):
+    """The cluster did not do what was asked; the message is a sentence for a person."""
+
+
+class Unavailable(ClusterError):
+    """The API server does not answer, or not now; what was asked may have been done all the same."""
+
+
+class Obstacle(ClusterError):
+    """What is asked will be refused until a person changes something; the message says what."""
+
+    reason: ClassVar[str]
+    """Of the condition Stalled."""
+
+
+class KindMissing(Obstacle):
+    """An object of a kind was to be created that the training operator brings, and it is not there."""
+
+    reason = "TrainingOperatorMissing"
+
+
+class Forbidden(Obstacle):
+    """The operator has not the permission; the message names verb, resource and namespace."""
+
+    reason = "PermissionMissing"
+
+
+class Refused(Obstacle):
+    """A quota, a policy or the schema forbids the object; the message is the API server's."""
+
+    reason = "ChildRefused"
+
+
 class Cluster(Protocol):
-    """What the core may do to a cluster."""
+    """What the core may do to a cluster. Any method may also raise ClusterError."""
 
     def get(self, key: Key) -> Object | None:
         """The object, read live, or None."""
 
     def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-        """Objects of a kind whose labels include `labels`, sorted by name."""
+        """Objects of a kind whose labels include `labels`, sorted by name.
+
+        None are found of a kind that the cluster does not know.
+        """
 
     def create(self, value: Object) -> Object:
-        """Create; returns the stored object. Raises AlreadyExists."""
+        """Create; returns the stored object. Raises AlreadyExists, Obstacle."""
 
     def delete(self, key: Key, uid: str) -> None:
         """Ask for deletion of the object of that uid; absent or another uid is not an error."""

@@ -8,6 +8,9 @@ from typing import Any
 from cupola_api import GROUP
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
+CUPOLA = "cupola"
+"""The value of MANAGED_BY; the watches of children select by it."""
+
 COMPONENT = "app.kubernetes.io/component"
 KIND = f"{GROUP}/kind"
 NAME = f"{GROUP}/name"
@@ -20,6 +23,9 @@ STAGE = f"{GROUP}/stage"
 POOL = f"{GROUP}/pool"
 RETRY = f"{GROUP}/retry"
 """Annotation of a resource: a new token asks for another try of a run that failed."""
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""Label of a Job or PyTorchJob: the LocalQueue of Kueue that admits it."""
 
 GPUS = f"{GROUP}/gpus"
 """Devices that the pod holds; the ledger multiplies its time by it."""
@@ -36,4 +42,4 @@ def retry_token(metadata: Mapping[str, Any]) -> str:
 
 def selector(kind: str, name: str) -> dict[str, str]:
     """What every child of a resource, and every pod of those, is labelled with."""
-    return {MANAGED_BY: "cupola", KIND: kind, NAME: name}
+    return {MANAGED_BY: CUPOLA, KIND: kind, NAME: name}

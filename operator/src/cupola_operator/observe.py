@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from cupola_api.common import Phase, Resource, Status
@@ -17,7 +18,13 @@ from cupola_operator.world import World
 Scrape = Callable[[str], Mapping[str, float]]
 """From a pod's address to its metrics; empty if it does not answer."""
 
-JOB_KINDS = ("PyTorchJob", "Job")
+JOB_KIND = {
+    "Dataset": "Job",
+    "PretrainJob": "PyTorchJob",
+    "FineTune": "PyTorchJob",
+    "Evaluation": "Job",
+}
+"""What the attempts of each kind are."""
 
 
 def observe(
@@ -33,49 +40,68 @@ def observe(
 
     Raises resources.StatusUnreadable, and what the cluster raises.
     """
+    world = alone(cluster, settings, key, now)
+    if world is None:
+        return None
+    ours = labels.selector(key.kind, key.name)
+    kind = JOB_KIND[key.kind]
+    owned = [
+        child for child in cluster.find(kind, key.namespace, ours) if _is_ours(child, world.uid)
+    ]
+    listed = {child["metadata"]["name"] for child in owned}
+    # A list may lag behind; what is there, and what is not, is only certain if it is read live.
+    for name in _expected(key, world.status) - listed:
+        child = cluster.get(Key(kind, key.namespace, name))
+        owned += [child] if child and _is_ours(child, world.uid) else []
+    pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))
+    jobs = [Job.of(child) for child in owned]
+    jobs = [fresh for job in jobs if (fresh := _read_after_pods(cluster, job))]
+    speaker = _speaker(pods, key.kind, world.revision)
+    return replace(
+        world,
+        runs={
+            child["metadata"]["name"]: Resolved.of(child)
+            for child in cluster.find("ConfigMap", key.namespace, ours)
+            if _is_ours(child, world.uid)
+        },
+        jobs=tuple(jobs),
+        pods=pods,
+        references=_references(cluster, world.resource) if world.resource else {},
+        metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
+        every=every,
+    )
+
+
+def _read_after_pods(cluster: Cluster, job: Job) -> Job | None:
+    """A Job as it is now, if it is one that Kueue may suspend; None if it is gone.
+
+    Kueue suspends it first and its pods end then: whoever sees these end must know of that.
+    """
+    if not job.queue or job.complete or job.failed:
+        return job
+    value = cluster.get(job.key)
+    return Job.of(value) if value and value["metadata"]["uid"] == job.uid else None
+
+
+def alone(cluster: Cluster, settings: Settings, key: Key, now: datetime) -> World | None:
+    """A resource without anything around it, or None if there is none. Raises as `observe`."""
     value = cluster.get(key)
     if value is None:
         return None
     metadata = value["metadata"]
     resource, invalid = resources.parse(value)
-    status = resources.read_status(key, value.get("status"))
-    ours = labels.selector(key.kind, key.name)
-    owned = [
-        child
-        for kind in JOB_KINDS
-        for child in cluster.find(kind, key.namespace, ours)
-        if _is_ours(child, metadata["uid"])
-    ]
-    listed = {child["metadata"]["name"] for child in owned}
-    # A list may lag behind; what is there, and what is not, is only certain if it is read live.
-    for name in _expected(key, status) - listed:
-        found = (cluster.get(Key(kind, key.namespace, name)) for kind in JOB_KINDS)
-        owned += [child for child in found if child and _is_ours(child, metadata["uid"])]
-    pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))
-    revision = int(resource.spec.revision) if resource else 0
-    speaker = _speaker(pods, key.kind, revision)
     return World(
         key=key,
         now=now,
         settings=settings,
         uid=metadata["uid"],
         resource_version=str(metadata.get("resourceVersion", "")),
-        status=status,
+        status=resources.read_status(key, value.get("status")),
         generation=int(metadata.get("generation", 1)),
         resource=resource,
         invalid=invalid,
         deleting=bool(metadata.get("deletionTimestamp")),
         retry=labels.retry_token(metadata),
-        runs={
-            child["metadata"]["name"]: Resolved.of(child)
-            for child in cluster.find("ConfigMap", key.namespace, ours)
-            if _is_ours(child, metadata["uid"])
-        },
-        jobs=tuple(Job.of(child) for child in owned),
-        pods=pods,
-        references=_references(cluster, resource) if resource else {},
-        metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
-        every=every,
     )
 
 

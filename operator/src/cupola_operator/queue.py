@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-from cupola_operator.cluster import Key
+from cupola_operator.cluster import ClusterError, Key
 from cupola_operator.resources import StatusUnreadable
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Queue:
         self._errors: dict[Key, int] = {}
         self._changed = threading.Condition()
         self._stopping = False
+        self._moved = time.monotonic()
         self._workers: list[threading.Thread] = []
 
     def wake(self, key: Key, after: float = 0) -> None:
@@ -52,6 +53,7 @@ class Queue:
         """Start that many worker threads and return; `stop` ends them."""
         with self._changed:
             self._stopping = False
+            self._moved = time.monotonic()
         for number in range(workers):
             thread = threading.Thread(target=self._work, name=f"reconcile-{number}", daemon=True)
             self._workers.append(thread)
@@ -69,6 +71,29 @@ class Queue:
         for thread in self._workers:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._workers.clear()
+
+    def depth(self) -> int:
+        """Keys that are due and wait for a worker."""
+        now = time.monotonic()
+        with self._changed:
+            return sum(due <= now for key, due in self._due.items() if key not in self._busy)
+
+    def stuck(self) -> float:
+        """Seconds for which there was work and no worker began or finished any; 0 if all is well.
+
+        Without workers there is nothing to be stuck.
+        """
+        now = time.monotonic()
+        with self._changed:
+            if not self._workers:
+                return 0.0
+            waiting = [
+                due for key, due in self._due.items() if key not in self._busy and due <= now
+            ]
+            if not waiting and not self._busy:
+                return 0.0
+            since = self._moved if self._busy else max(self._moved, min(waiting))
+            return now - since
 
     def _add(self, key: Key, due: float) -> None:
         if due < self._due.get(key, float("inf")):
@@ -90,12 +115,14 @@ class Queue:
                 key = heapq.heappop(self._heap)[2]
                 del self._due[key]
                 self._busy.add(key)
+                self._moved = time.monotonic()
                 return key
             return None
 
     def _give_back(self, key: Key, after: float | None) -> None:
         with self._changed:
             self._busy.discard(key)
+            self._moved = time.monotonic()
             woken = self._due.pop(key, None)
             asked = None if after is None else time.monotonic() + after
             times = [due for due in (woken, asked) if due is not None]
@@ -120,7 +147,7 @@ class Queue:
 
 def _sentence(error: Exception) -> str:
     """What went wrong, for a person."""
-    if isinstance(error, StatusUnreadable):
+    if isinstance(error, (StatusUnreadable, ClusterError)):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the cluster'} cannot be used: {error.strerror}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from cupola_api.common import Attempt, Phase, Status
@@ -17,20 +18,26 @@ from cupola_operator.cluster import (
     Key,
     NotFound,
     Object,
+    Obstacle,
     key_of,
 )
 from cupola_operator.decide import Create, Decision, Verdict, decide
 from cupola_operator.decide.conditions import conditions
 from cupola_operator.decide.verdict import SOON, Action
-from cupola_operator.observe import Scrape, observe
+from cupola_operator.observe import Scrape, alone, observe
 from cupola_operator.scrape import scrape
 from cupola_operator.settings import Settings
 from cupola_operator.world import World
 
-STRANGER_SECONDS = 60.0
-"""Until a name that a stranger's object holds is tried again: its deletion wakes nobody."""
+log = logging.getLogger(__name__)
+
+OBSTACLE_SECONDS = 60.0
+"""Until what a person has to put right is tried again: a name that a stranger's object holds, a
+permission, a missing CRD. Nobody is woken when it is."""
 
 _MOVING = {"gpu_seconds": "0", "cost": "0", "wasted": "0", "checkpoint_step": None}
+
+_ENDED = {Phase.SUCCEEDED, Phase.FAILED}
 
 _WARNINGS = {Phase.FAILED, Phase.STALLED, Phase.RECOVERING}
 
@@ -40,8 +47,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class _NameTaken(Exception):
+class _NameTaken(Obstacle):
     """An object of a child's name is there that Cupola did not make, or can no longer find."""
+
+    reason = "NameConflict"
 
 
 class Reconciler:
@@ -73,14 +82,17 @@ class Reconciler:
 
         None: only an event changes anything. Errors of the cluster are raised.
         """
-        world = observe(
-            self._cluster,
-            self._settings,
-            key,
-            self._clock(),
-            self._scrape,
-            every=self._every,
-        )
+        try:
+            world = observe(
+                self._cluster,
+                self._settings,
+                key,
+                self._clock(),
+                self._scrape,
+                every=self._every,
+            )
+        except Obstacle as obstacle:
+            return self._unseen(key, obstacle)
         if world is None:
             self._patched.pop(key, None)
             return None
@@ -90,26 +102,29 @@ class Reconciler:
             for action in decision.actions:
                 if not self._act(action, world):
                     again = SOON
-        except _NameTaken as taken:
-            decision = _name_taken(world, decision, str(taken))
-            again = STRANGER_SECONDS
+        except Obstacle as obstacle:
+            decision = _stalled(world, decision, obstacle)
+            again = OBSTACLE_SECONDS
         if decision.status and not self._record(world, decision.status):
             return 0
         return again
+
+    def _unseen(self, key: Key, obstacle: Obstacle) -> float:
+        """Say what keeps the operator from seeing the world around a resource."""
+        world = alone(self._cluster, self._settings, key, self._clock())
+        if world is None or world.deleting:
+            return OBSTACLE_SECONDS
+        status = _stalled(world, Decision(), obstacle).status
+        if status and not self._record(world, status):
+            return 0
+        return OBSTACLE_SECONDS
 
     def wakes(self, value: Object) -> list[Key]:
         """The keys that an event on an object wakes.
 
         Of a resource: itself and what refers to it. Of a child or pod: the resource it is of.
         """
-        if value["kind"] in KINDS:
-            key = key_of(value)
-            return [key, *self._dependents(key)]
-        notes = value["metadata"].get("labels") or {}
-        kind, name = notes.get(labels.KIND), notes.get(labels.NAME)
-        if kind not in KINDS or not name:
-            return []
-        return [Key(kind, key_of(value).namespace, name)]
+        return wakes(value, self._dependents)
 
     def _dependents(self, key: Key) -> list[Key]:
         found = []
@@ -121,7 +136,7 @@ class Reconciler:
         return found
 
     def _act(self, action: Action, world: World) -> bool:
-        """Do an action; whether it is done. Raises _NameTaken."""
+        """Do an action; whether it is done. Raises Obstacle."""
         if not isinstance(action, Create):
             self._cluster.delete(action.key, action.uid)
             return True
@@ -190,6 +205,18 @@ class Reconciler:
         return since >= self._every
 
 
+def wakes(value: Object, dependents: Callable[[Key], Iterable[Key]]) -> list[Key]:
+    """The keys that an event on an object wakes, if that is what refers to a resource."""
+    if value["kind"] in KINDS:
+        key = key_of(value)
+        return [key, *dependents(key)]
+    notes = value["metadata"].get("labels") or {}
+    kind, name = notes.get(labels.KIND), notes.get(labels.NAME)
+    if kind not in KINDS or not name:
+        return []
+    return [Key(kind, key_of(value).namespace, name)]
+
+
 def _without_progress(status: Status) -> Status:
     """Status without what changes with every look at a running attempt."""
     attempts = [attempt if attempt.outcome else _at_rest(attempt) for attempt in status.attempts]
@@ -201,10 +228,15 @@ def _at_rest(attempt: Attempt) -> Attempt:
     return attempt.model_copy(update={**_MOVING, "pods": pods})
 
 
-def _name_taken(world: World, decision: Decision, message: str) -> Decision:
-    """The decision, Stalled because a child's name is not free."""
-    verdict = Verdict(Phase.STALLED, "NameConflict", message)
-    status = (decision.status or world.status).model_copy(
-        update={"phase": Phase.STALLED, "conditions": conditions(world, verdict)}
-    )
-    return Decision((), status, STRANGER_SECONDS)
+def _stalled(world: World, decision: Decision, obstacle: Obstacle) -> Decision:
+    """The decision, Stalled because a person has something to put right first.
+
+    What has ended stays as it ended: status is all that remembers it.
+    """
+    status = decision.status or world.status
+    if status.phase in _ENDED:
+        log.warning("%s: %s", world.key, obstacle)
+        return Decision((), status, OBSTACLE_SECONDS)
+    verdict = Verdict(Phase.STALLED, obstacle.reason, str(obstacle))
+    told = {"phase": Phase.STALLED, "conditions": conditions(world, verdict)}
+    return Decision((), status.model_copy(update=told), OBSTACLE_SECONDS)

@@ -19,6 +19,7 @@ COMMANDS = {
     "logs": "Print what the pods of a resource printed, of the newest revision.",
     "generate": "Let a finished model answer a prompt; the answer is printed as it comes.",
     "report": "Write a report: configuration, data, curves, attempts, scores, money, digests.",
+    "operate": "Reconcile the resources of a cluster, until it is told to stop.",
 }
 """Name -> first sentence of its help. The function `name` of the module `name` is the command."""
 

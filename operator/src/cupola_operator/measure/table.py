@@ -1,0 +1,229 @@
+"""Every metric of Cupola by name: type, unit, labels and what it says. The one place they are named."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cupola_api import metrics
+from cupola_api.common import FailureClass, Phase
+
+
+class Metric(NamedTuple):
+    """A metric as Prometheus knows it."""
+
+    name: str
+    type: str
+    """gauge, counter or histogram."""
+    unit: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+OBJECT = ("kind", "namespace", "name")
+"""Labels of whatever is said of one resource."""
+
+CONDITIONS = ("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Failed", "Outdated")
+"""Values of the label `type`; of `phase` and `failure` they are those of the API."""
+
+PHASES = tuple(phase.value for phase in Phase)
+FAILURES = tuple(failure.value for failure in FailureClass)
+
+_MONEY = "money, in the currency of the label"
+
+RESOURCES = (
+    Metric(
+        "cupola_resource_info",
+        "gauge",
+        "1",
+        "Always 1; the revision of the run, and the reason of the condition Ready.",
+        (*OBJECT, "revision", "reason"),
+    ),
+    Metric(
+        "cupola_resource_phase",
+        "gauge",
+        "0 or 1",
+        "1 for the phase that the resource is in, 0 for each other one.",
+        (*OBJECT, "phase"),
+    ),
+    Metric(
+        "cupola_resource_condition",
+        "gauge",
+        "0 or 1",
+        "1 if the condition is True, 0 if it is False or Unknown; absent if it is not reported.",
+        (*OBJECT, "type"),
+    ),
+    Metric(
+        "cupola_run_start_timestamp_seconds",
+        "gauge",
+        "seconds",
+        "Unix time at which the run was resolved, or retried by annotation.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_progress_ratio",
+        "gauge",
+        "ratio",
+        "Share of the run that is done, 0 to 1.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_eta_timestamp_seconds",
+        "gauge",
+        "seconds",
+        "Unix time at which the run should end.",
+        OBJECT,
+    ),
+    Metric("cupola_run_step", "gauge", "steps", "Optimizer steps done.", OBJECT),
+    Metric("cupola_run_steps", "gauge", "steps", "Optimizer steps of the whole run.", OBJECT),
+    Metric(
+        "cupola_run_loss_nats",
+        "gauge",
+        "nats",
+        "Training loss of the last step, nats per token.",
+        OBJECT,
+    ),
+    Metric("cupola_run_tokens", "gauge", "tokens", "Tokens trained on since step 0.", OBJECT),
+    Metric(
+        "cupola_run_tokens_per_second",
+        "gauge",
+        "tokens per second",
+        "Training speed over all ranks.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_checkpoint_timestamp_seconds",
+        "gauge",
+        "seconds",
+        "Unix time at which the newest checkpoint was complete.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_checkpoint_age_seconds",
+        "gauge",
+        "seconds",
+        "Age of the newest checkpoint of a run that is Running or Recovering: what would be lost.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_attempts_total",
+        "counter",
+        "attempts",
+        "Attempts of the run, of all its stages.",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_failures_total",
+        "counter",
+        "attempts",
+        "Attempts of the run that failed, by whose move it was: the restarts by class.",
+        (*OBJECT, "failure"),
+    ),
+    Metric(
+        "cupola_run_cost_accrued",
+        "gauge",
+        _MONEY,
+        "What the run has cost so far, all attempts: status.cost.accrued.",
+        (*OBJECT, "currency"),
+    ),
+    Metric(
+        "cupola_run_cost_wasted",
+        "gauge",
+        _MONEY,
+        "The part of that which bought nothing: status.cost.wasted.",
+        (*OBJECT, "currency"),
+    ),
+    Metric(
+        "cupola_run_cost_projected",
+        "gauge",
+        _MONEY,
+        "What the run will have cost at its end, at the present speed: status.cost.projected.",
+        (*OBJECT, "currency"),
+    ),
+    Metric(
+        "cupola_run_gpu_seconds_total",
+        "counter",
+        "seconds",
+        "Device seconds held by the run's pods (on a CPU pool: CPU slot seconds).",
+        OBJECT,
+    ),
+    Metric(
+        "cupola_run_energy_joules_total",
+        "counter",
+        "joules",
+        "Energy of the run by the pool's stated watts.",
+        OBJECT,
+    ),
+)
+"""Read from the status of resources, in the leading replica alone; a series goes with its object."""
+
+OPERATOR = (
+    Metric("cupola_build_info", "gauge", "1", "Always 1; the version.", ("version",)),
+    Metric("cupola_leader", "gauge", "0 or 1", "1 if this replica holds the Lease and acts."),
+    Metric(
+        "cupola_ready",
+        "gauge",
+        "0 or 1",
+        "1 if the API server answers and no CRD and no permission of the operator is missing.",
+    ),
+    Metric("cupola_queue_depth", "gauge", "resources", "Resources that are due and wait."),
+    Metric(
+        "cupola_reconcile_duration_seconds",
+        "histogram",
+        "seconds",
+        "Time that one look at a resource took, and what was done.",
+        ("kind",),
+    ),
+    Metric(
+        "cupola_reconcile_errors_total",
+        "counter",
+        "looks",
+        "Looks at a resource that ended in an error and are tried again.",
+        ("kind",),
+    ),
+    Metric(
+        "cupola_api_requests_total",
+        "counter",
+        "requests",
+        'Requests to the API server, each repetition too; code "none": it did not answer.',
+        ("verb", "resource", "code"),
+    ),
+    Metric(
+        "cupola_api_request_duration_seconds",
+        "histogram",
+        "seconds",
+        "Time to the answer of a request to the API server; of a watch to its first byte.",
+        ("verb", "resource"),
+    ),
+    Metric(
+        "cupola_watch_age_seconds",
+        "gauge",
+        "seconds",
+        "Time since a watch last gave a sign of life; it is opened anew at least every 300 s.",
+        ("resource",),
+    ),
+)
+"""Of the operator itself, in every replica."""
+
+
+def _unit(name: str) -> str:
+    units = {
+        "_ratio": "ratio",
+        "_timestamp_seconds": "seconds",
+        "_per_second": "tokens per second",
+        "_nats": "nats",
+        "_tokens_total": "tokens",
+        "_passed_over": "checkpoints",
+        "_step": "steps",
+        "_steps": "steps",
+    }
+    return next((unit for end, unit in units.items() if name.endswith(end)), "1")
+
+
+TRAINERS = tuple(
+    Metric(name, "counter" if name.endswith("_total") else "gauge", _unit(name), text)
+    for name, text in metrics.HELP.items()
+)
+"""Of rank 0 of a run; `cupola_api.metrics` names them, as operator and trainer meet there."""
+
+BY_NAME = {metric.name: metric for metric in (*RESOURCES, *OPERATOR)}
+"""What the operator exports."""
