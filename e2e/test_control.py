@@ -85,7 +85,7 @@ def nothing_is_left(space: Space, name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", [0, 1, 2, 3], ids=["dset", "ptj", "ft", "ev"])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3], ids=["dset", "ptj", "ft", "eval"])
 def test_a_resource_that_waits_is_deleted(make_space: Callable[[str], Space], kind: int) -> None:
     space = make_space("waiting")
     value = resources(50)[kind]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-
-import pytest
+from contextlib import suppress
 
 from .harness import (
     ROOT,
     Bucket,
+    Failed,
     Object,
     Space,
     creates,
@@ -122,33 +122,32 @@ def test_the_operator_is_killed_in_mid_run(
     ends_as_if_nothing_had_been(space, "no-operator", bucket, reference, attempts=1)
 
 
+EAT = """
+import os, time
+for _ in range(7):
+    if os.fork() == 0:
+        kept = bytearray()
+        while len(kept) < 400_000_000:
+            kept += b"x" * 10_000_000
+            time.sleep(0.05)
+        time.sleep(60)
+time.sleep(60)
+"""
+"""Takes more memory than a pod may have, in processes that are smaller than the trainer: the kernel
+ends the largest."""
+
+
 def test_a_container_is_killed_for_memory(
     space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
 ) -> None:
     space.apply(training("no-memory"))
     pods = space.running("ptj", "no-memory", 2)
     space.trained("no-memory")
-    eat = "x = bytearray(1)\nwhile True: x += bytearray(50_000_000)"
-    with pytest.raises(Exception, match=r"137|exit code|terminated|closed"):
-        # A process of the container takes all its memory; the kernel kills what it finds there.
-        space.run("exec", pods[0]["metadata"]["name"], "--", "python", "-c", eat, timeout=120)
+    with suppress(Failed, subprocess.TimeoutExpired):
+        space.run("exec", pods[0]["metadata"]["name"], "--", "python", "-c", EAT, timeout=60)
     status = space.wait("ptj", "no-memory", "Succeeded", timeout=300)
     assert model(bucket, status) == reference
-
-
-def test_a_worker_that_is_cut_off_and_writes_on_harms_nothing(
-    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
-) -> None:
-    space.apply(training("cut-off"))
-    space.running("ptj", "cut-off", 2)
-    space.trained("cut-off")
-    ctl("cut", f"{space.name}/cut-off-ptj-r1-a1-worker-0", "--keep-s3")
-    try:
-        status = space.wait("ptj", "cut-off", "Succeeded", timeout=400)
-    finally:
-        ctl("mend")
-    assert model(bucket, status) == reference
-    assert status["attempts"][0]["outcome"] in ("Lost", "Failed")
+    assert status["attempts"][0]["reason"] == "OOMKilled"
 
 
 def test_an_image_that_does_not_exist_says_so(

@@ -43,7 +43,8 @@ def on_a_laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (files / f"{number}.yaml").write_text(yaml.safe_dump(value))
     values = yaml.safe_load((Path(__file__).parent / "values.yaml").read_text())["settings"]
     pool = {k: v for k, v in values["pools"][0].items() if k != "cpuPerGpu"}
-    settings = {"store": "file:///store", "dataPool": "cpu", "pools": [pool]}
+    store = (workdir / "store").as_uri()
+    settings = {"store": store, "dataPool": "cpu", "pools": [pool]}
     (folder / "settings.yaml").write_text(yaml.safe_dump(settings))
     ran = subprocess.run(
         [

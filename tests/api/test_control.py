@@ -33,6 +33,8 @@ def resource(kind: str, **spec: Any) -> Any:
         {"deadline": "1h"},
         {"budget": {"maxCost": "5"}},
         {"recovery": {"unknown": 9}},
+        {"queue": "team"},
+        {"podTemplate": {"labels": {"team": "nlp"}}},
     ],
 )
 def test_control_changes_without_a_new_revision(kind: str, change: dict[str, Any]) -> None:

@@ -53,6 +53,14 @@ SPECS: dict[str, dict[str, Any]] = {
         "tuning": {"lora": {"rank": 8, "targets": ["q_proj"]}},
         "epochs": 1.5,
         "maxLength": 256,
+        "queue": "team",
+        "podTemplate": {
+            "labels": {"example.com/team": "nlp"},
+            "annotations": {"note": "tuned"},
+            "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
+            "volumes": [{"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}}],
+            "serviceAccountName": "runs",
+        },
     },
     "Evaluation": {
         "model": {"fineTune": "tuned"},
@@ -90,7 +98,8 @@ def default(schema: dict[str, Any], value: Any) -> Any:
     """Prune nulls, then fill in defaults."""
     if schema["type"] == "object" and isinstance(value, dict):
         properties = schema.get("properties", {})
-        filled = {k: v for k, v in value.items() if not (v is None and k in properties)}
+        known = value if "additionalProperties" in schema else properties
+        filled = {k: v for k, v in value.items() if not (v is None and k in known)}
         for name, child in properties.items():
             if name not in filled and "default" in child:
                 filled[name] = copy.deepcopy(child["default"])
@@ -109,8 +118,11 @@ def accepts(schema: dict[str, Any], value: Any) -> bool:
     """Whether a defaulted value fits the schema and its rules."""
     if schema["type"] == "object":
         properties = schema.get("properties", {})
+        if "additionalProperties" in schema and isinstance(value, dict):
+            properties = dict.fromkeys(value, schema["additionalProperties"])
         return (
             isinstance(value, dict)
+            and len(value) <= schema.get("maxProperties", 10**9)
             and not value.keys() - properties.keys()
             and not set(schema.get("required", [])) - value.keys()
             and all(accepts(properties[name], item) for name, item in value.items())
@@ -164,8 +176,14 @@ SCALARS: list[Any] = [
     None, True, False, -1, 0, 1, 2, 3, 16, 36, 999, 1000, 10**6, -0.5, 0.5, 1.5, 1e-9, "", "1", "a",
     "code", "prose", "tuned", "A", "a-", "x" * 37, "2M", "2 M", "30m", "1.5K", "true", "Jsonl",
     "jsonl", "Text", "BF16", "file:///x", "file:///", "store:///a b", "s3://x/y", "perplexity",
-    "line\n", "é", [], {}, [1], ["a"], ["Email"], [None], {"a": 1},
+    "line\n", "é", [], {}, [1], ["a"], ["Email"], [None], {"a": 1}, "s3://bucket/y", "pvc://claim/y",
+    "RANK", "NCCL_DEBUG", "API_TOKEN", "cupola", [{"name": "A", "value": "1"}], {"a": "b"},
+    [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}], [{"name": "v", "emptyDir": {}}],
+    {"volumes": [{"name": "v", "emptyDir": {}}], "env": [{"name": "A", "value": "1"}]},
 ]  # fmt: skip
+
+KEYS = ["team", "example.com/team", "cupola.dev/name", "a..b/c", "a b"]
+"""Keys of a map that a person might write."""
 
 
 def places(schema: dict[str, Any], value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -174,6 +192,7 @@ def places(schema: dict[str, Any], value: Any, path: tuple[Any, ...] = ()) -> li
     if schema["type"] == "object" and isinstance(value, dict):
         for name, child in schema.get("properties", {}).items():
             found += places(child, value.get(name), (*path, name))
+        found += [(*path, key) for key in KEYS if "additionalProperties" in schema]
         found.append((*path, "unknown"))
     elif schema["type"] == "array" and isinstance(value, list):
         for index, item in enumerate(value):
@@ -203,7 +222,8 @@ def changed(draw: st.DrawFn, kind: str) -> Any:
         node = schema
         for step in path:
             inner = node.get("items") if isinstance(step, int) else node.get("properties", {})
-            node = inner if isinstance(step, int) else inner.get(step, {})
+            mapped = node.get("additionalProperties", {})
+            node = inner if isinstance(step, int) else inner.get(step, mapped)
         if path[-1:] == ("unknown",):
             spec = put(spec, path, 1)
             continue
@@ -245,6 +265,8 @@ def nodes(schema: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]]]
         found += nodes(child, f"{path}.{name}")
     if "items" in schema:
         found += nodes(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        found += nodes(schema["additionalProperties"], f"{path}[]")
     return found
 
 
@@ -321,9 +343,10 @@ def test_definition_names_the_kind_as_kubectl_wants_it() -> None:
         "name": "Phase",
         "type": "string",
         "jsonPath": ".status.phase",
+        "description": "Where it stands, in one word.",
     }
-    eta = next(c for c in version["additionalPrinterColumns"] if c["name"] == "ETA")
-    assert eta["priority"] == 1
+    attempt = next(c for c in version["additionalPrinterColumns"] if c["name"] == "Attempt")
+    assert attempt["priority"] == 1
 
 
 def test_bounds_are_written_as_openapi_3_0_writes_them() -> None:

@@ -53,7 +53,7 @@ COUNT = 'with an optional suffix K, M, B or T, such as "2M"'
         ("PretrainJob", "tokensPerParameter", 0, "must be more than 0, not 0"),
         ("PretrainJob", "datasets", [], "the list has no items; write at least 1 item"),
         ("PretrainJob", "datasets", "a", "'a' is a string; write a list, each item after a '-'"),
-        ("PretrainJob", "pools", ["a", "b"], "the list has 2 items; write at most 1"),
+        ("PretrainJob", "pools", ["a"] * 9, "the list has 9 items; write at most 8"),
         ("PretrainJob", "model", "7B", "'7B' is a string; write fields, indented below it"),
         ("PretrainJob", "schedule", [], "this is a list; write fields, indented below it"),
         ("PretrainJob", "precision", "FP16", "'FP16' is not one of BF16, FP32; did you mean BF16?"),
@@ -61,9 +61,10 @@ COUNT = 'with an optional suffix K, M, B or T, such as "2M"'
         (
             "PretrainJob",
             "output",
-            "s3://bucket/x",
-            ("'s3://bucket/x' is not a place in storage; write store:///path for the "
-            "installation's store or file:///path for this machine, without spaces"),
+            "gs://bucket/x",
+            ("'gs://bucket/x' is not a place in storage; write store:///path for the "
+            "installation's store, s3://bucket/path, pvc://claim/path for a PersistentVolumeClaim, "
+            "or file:///path for this machine, without spaces"),
         ),
         (
             "FineTune",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cupola_api import API_VERSION, crd
+from cupola_api.common import PLACE
 from cupola_api.kinds import KINDS
 
 NAMES = ["data", "base", "tuned", "a-b", "x" * 36]
@@ -83,14 +84,22 @@ PATTERNS: dict[str, list[str]] = {
     r"^([0-9]{1,6}(d|h|m|s))+$": ["0s", "1s", "30m", "1h30m", "999999d", "999999d" * 3, "0d0h"],
     r"^[0-9]{1,12}(\.[0-9]{1,6})?$": ["0", "0.000001", "150.00", "999999999999.999999", "00"],
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": NAMES,
-    r"^(store|file):///[^\x00-\x20\x7f\\]+$": [
+    PLACE: [
         *("store:///a", "file:///a/b", "store:///../../etc", "store:///%2e%2e/x", "file:///a?b#c"),
-        *("store:///é", "file:////", "store:///a/../.."),
+        *("store:///é", "file:////", "store:///a/../..", "s3://bucket/a", "s3://a.b-c/%2e%2e/x"),
+        *("pvc://claim/a", "pvc://a/../../b"),
     ],
+    r"^[1-9][0-9]{0,8}(Ki|Mi|Gi|Ti)$": ["1Ki", "2Gi", "999999999Ti"],
+    r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$": ["", "a", "A_b.c-9", "9" * 63],
+    r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$": ["runs", "a.b", "x" * 253],
+    r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": ["A", "_", "NCCL_DEBUG", "RANK", "HF_TOKEN", "A" * 128],
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": ["p", "m", "mmlu", "A_b.c-D", "9" * 63],
     r"^[a-z][a-z0-9_]{0,62}$": ["acc", "perplexity", "a" * 63],
 }
 """Texts that match each pattern of the API, the extreme ones among them."""
+
+KEYS = ["team", "example.com/team", "cupola.dev/name", "a..b/c", "", "x" * 64]
+"""Keys of maps, good ones and others."""
 
 STRANGE = [
     *("", " ", "\n", "a\nb", "../x", "a/b", "A", "-", "a-", "1.0", "true", "null", "7B", "2 M", "1e9"),
@@ -144,6 +153,8 @@ def schema_of(kind: str) -> dict[str, Any]:
 def places(value: Any, schema: dict[str, Any]) -> Iterator[Place]:
     """Every place below a value, as its schema has them."""
     if isinstance(value, dict):
+        for name in KEYS if "additionalProperties" in schema else ():
+            yield Place(value, name, schema["additionalProperties"], name in value, required=False)
         for name, child in schema.get("properties", {}).items():
             yield Place(value, name, child, name in value, name in schema.get("required", []))
             if name in value:
@@ -171,6 +182,9 @@ def valid(rng: random.Random, schema: dict[str, Any], depth: int = 0) -> Any:
             least, most = schema.get("minItems", 0), schema.get("maxItems", 3)
             many = rng.choice([least, 1, 2, most if rng.random() < 0.05 else 2])
             return [valid(rng, schema["items"], depth + 1) for _ in range(max(least, many))]
+    if "additionalProperties" in schema:
+        keys = rng.sample(KEYS, rng.randrange(3))
+        return {key: valid(rng, schema["additionalProperties"], depth + 1) for key in keys}
     required = schema.get("required", [])
     return {
         name: valid(rng, child, depth + 1)

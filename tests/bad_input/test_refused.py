@@ -152,8 +152,8 @@ RESOURCES: dict[str, tuple[str, list[Wanted]]] = {
         (5, "spec.datasets: the list has no items", "write at least 1 item")]),
     "one of two": (training("size: 2M", "size: 2M, shape: {layers: 1, hidden: 64, heads: 2}"), [
         (6, "spec.model", "write either size: 7B or shape")]),
-    "storage that is not known": (DATASET.replace("store:///raw", "s3://bucket/raw"), [
-        (7, "spec.sources[0].uri: 's3://bucket/raw'", "write store:///path")]),
+    "storage that is not known": (DATASET.replace("store:///raw", "gs://bucket/raw"), [
+        (7, "spec.sources[0].uri: 'gs://bucket/raw'", "write store:///path")]),
     "a hub": (DATASET.replace("store:///raw", "hf://org/name"), [(7, "spec.sources[0].uri", "write store:///path")]),
     "a host in a path": (DATASET.replace("store:///raw", "file://host/raw"), [
         (7, "spec.sources[0].uri", "file:///path for this machine")]),
@@ -200,7 +200,7 @@ SETTINGS: dict[str, tuple[str | bytes, list[Wanted]]] = {
     "a data pool that is none": (f"store: file:///x\n{POOLS}dataPool: b", [
         (1, "dataPool", "must be the name of one of the pools")]),
     "an unknown field": (f"store: file:///x\n{POOLS}dataPool: a\ncolour: red", [
-        (4, "colour: there is no field", "it has store, currency, pools, dataPool")]),
+        (4, "colour: there is no field", "it has store, storage, currency, pools, dataPool")]),
     "an unknown field of a pool": (f"store: file:///x\n{POOLS.replace('gpuWatts', 'gpuWatt')}dataPool: a", [
         (2, "pools[0].gpuWatts", "add it"), (2, "pools[0].gpuWatt: there is no field", "did you mean 'gpuWatts'")]),
     "a price that is a number": (f"store: file:///x\n{POOLS.replace(chr(39), '')}dataPool: a", [

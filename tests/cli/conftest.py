@@ -347,7 +347,7 @@ def make(folder: Path) -> Path:
     maker.resource(
         "Evaluation",
         maker.artifact("Evaluation", exam, 1, samples__jsonl=samples)
-        | paid(attempt(1, "python-exam-ev-r1-a1", 315, 352))
+        | paid(attempt(1, "python-exam-eval-r1-a1", 315, 352))
         | {"scores": SCORES},
     )
     name = SPECS["PretrainJob"][0]

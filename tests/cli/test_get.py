@@ -28,30 +28,30 @@ def run(workdir: Path, *arguments: str) -> Result:
 def test_tables_of_all_kinds(finished: Path) -> None:
     found = [value for kind in KINDS for value in Workdir(finished).objects(kind, "default")]
     assert tables(found, NOW, wide=False, named=True) == (
-        "NAME                       PHASE       REASON      DOCUMENTS   TOKENS    COST       AGE\n"
-        "dataset/python-functions   Succeeded   Succeeded   3377        1204551   0.000695   2h30m\n"
+        "NAME                       PHASE       REASON      PROGRESS   DOCUMENTS   TOKENS    COST       AGE\n"
+        "dataset/python-functions   Succeeded   Succeeded   1          3377        1204551   0.000695   2h30m\n"
         "\n"
-        "NAME                      PHASE       REASON      PROGRESS   LOSS    TOKENS/S   COST       AGE\n"
-        "pretrainjob/python-base   Succeeded   Succeeded   1          2.623   21034      0.005666   2h30m\n"
+        "NAME                      PHASE       REASON      PROGRESS   LOSS    ETA   COST       AGE\n"
+        "pretrainjob/python-base   Succeeded   Succeeded   1          2.623         0.005666   2h30m\n"
         "\n"
-        "NAME                     PHASE       REASON      PROGRESS   LOSS   COST       AGE\n"
-        "finetune/python-writer   Succeeded   Succeeded   1                 0.001806   2h30m\n"
+        "NAME                     PHASE       REASON      PROGRESS   LOSS   ETA   COST       AGE\n"
+        "finetune/python-writer   Succeeded   Succeeded   1                       0.001806   2h30m\n"
         "\n"
-        "NAME                     PHASE       REASON      TASK      SCORE   COMPARED   COST       AGE\n"
-        "evaluation/python-exam   Succeeded   Succeeded   answers   8.134   31.72      0.001028   2h30m"
+        "NAME                     PHASE       REASON      PROGRESS   TASK      SCORE   COMPARED   COST       AGE\n"
+        "evaluation/python-exam   Succeeded   Succeeded   1          answers   8.134   31.72      0.001028   2h30m"
     )
 
 
 def test_a_resource_without_status_has_empty_cells(finished: Path) -> None:
     value = {"kind": "FineTune", "metadata": {"name": "new"}}
     assert tables([value], NOW, wide=False, named=False) == (
-        "NAME   PHASE   REASON   PROGRESS   LOSS   COST   AGE\nnew"
+        "NAME   PHASE   REASON   PROGRESS   LOSS   ETA   COST   AGE\nnew"
     )
 
 
 def test_wide_shows_more_columns(finished: Path) -> None:
-    assert "ETA" not in run(finished, "ptj").stdout
-    assert "ETA" in run(finished, "ptj", "-o", "wide").stdout
+    assert "ATTEMPT" not in run(finished, "ptj").stdout
+    assert "ATTEMPT" in run(finished, "ptj", "-o", "wide").stdout
 
 
 def test_one_resource_and_one_kind(finished: Path) -> None:
@@ -173,6 +173,8 @@ VALUE = {"a": {"b": [1, {"type": "Ready", "reason": "X"}, {"type": "Z"}]}}
         (".a.b[?(@.type=='Z')].reason", None),
         (".a.b[?(@.type=='None')].reason", None),
         (".a.b[9]", None),
+        (".a.b[-1:].type", "Z"),
+        (".a.c[-1:]", None),
         (".a.c.d", None),
         (".a.b.c", None),
         (".a[0]", None),

@@ -29,7 +29,7 @@ def test_logs_of_pods_are_known_by_their_names() -> None:
         "base-ptj-r1-a1-master-0",
         "base-ptj-r1-a1-worker-0",
         "base-ptj-r2-a10-master-0",
-        "base-ev-r1-a1-0-abcde",
+        "base-eval-r1-a1-0-abcde",
         "other-base-ptj-r1-a1-master-0",
         "base-ptj-r1-a1",
         "notes",

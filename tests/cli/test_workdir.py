@@ -17,7 +17,7 @@ from cupola_operator.cli.workdir import NotThere, Workdir, kind_of, local_folder
         ("PTJ", "PretrainJob"),
         ("pretrainjobs.cupola.dev", "PretrainJob"),
         ("finetune", "FineTune"),
-        ("ev", "Evaluation"),
+        ("eval", "Evaluation"),
     ],
 )
 def test_a_kind_has_several_names(word: str, kind: str) -> None:

@@ -62,6 +62,17 @@ def test_mounted_paths_in_command_arguments_and_values_are_rewritten() -> None:
     assert found.environment["TERMINATION_LOG"] == "/d/pod/termination-log"
 
 
+def test_temporary_files_go_where_this_machine_has_them() -> None:
+    pod = _pod(
+        env=[{"name": "TMPDIR", "value": "/scratch"}, {"name": "HOME", "value": "/scratch"}],
+        volumeMounts=[{"name": "scratch", "mountPath": "/scratch"}],
+    )
+    assert _launch(pod, TMPDIR="/tmp/x", HOME="/home/me").environment == {
+        "TMPDIR": "/tmp/x",
+        "HOME": "/home/me",
+    }
+
+
 def test_another_path_of_the_termination_message_is_honoured() -> None:
     pod = _pod(terminationMessagePath="/tmp/end")
     assert mounts(pod, FOLDER) == {"/tmp/end": "/d/pod/termination-log"}
@@ -133,7 +144,7 @@ def test_a_memory_limit_that_cannot_be_read_is_not_taken_for_none(text: object) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"command": []}, "no command"),
+        ({"command": []}, "neither command nor args"),
         ({"volumeMounts": [{"name": "x", "mountPath": "/x"}]}, "volumeMount x"),
         ({"env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "s"}}}]}, "variable S"),
     ],

@@ -199,3 +199,18 @@ def test_any_order_of_ends_leads_to_an_end_within_the_limits(
     assert {"Complete", "Failed"} & _conditions(job).keys()
     per_index = [_indexes([p])[0] for p in pods.values() if p["status"]["phase"] == "Failed"]
     assert all(per_index.count(index) <= 2 for index in per_index)
+
+
+def test_a_suspended_job_has_no_pods_and_goes_on_when_it_is_let() -> None:
+    waiting = sync(_job(suspend=True), [], 0.0)
+    assert (waiting.create, waiting.delete) == ([], [])
+    assert "startTime" not in waiting.status
+    pods = sync(_job(), [], 1.0).create
+    done, active = _end(pods[0]), [_run(pod) for pod in pods[1:]]
+    seen = sync(_job(), [done, *active], 2.0)
+    evicted = sync({**_job(suspend=True), "status": seen.status}, [done, *active], 3.0)
+    assert evicted.delete == active
+    assert "startTime" not in evicted.status
+    back = sync({**_job(), "status": evicted.status}, [done], 4.0)
+    indexes = {pod["metadata"]["annotations"][INDEX] for pod in back.create}
+    assert indexes == {"1", "2"}

@@ -37,7 +37,7 @@ def test_a_waiting_pod_says_why() -> None:
     assert scheduled == {
         "type": "PodScheduled",
         "status": "False",
-        "reason": "Unschedulable",
+        "reason": "SchedulingGated",
         "message": "no room",
         "lastTransitionTime": "1970-01-01T00:00:05Z",
     }

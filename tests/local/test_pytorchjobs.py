@@ -183,3 +183,33 @@ def test_deciding_again_changes_nothing() -> None:
     job["status"] = sync(job, pods, 0.0).status
     changes = sync(job, pods, 100.0)
     assert (changes.create, changes.delete, changes.status) == ([], [], job["status"])
+
+
+def test_a_suspended_job_has_no_pods_and_goes_on_when_it_is_let() -> None:
+    policy = {"cleanPodPolicy": "Running", "suspend": True}
+    waiting = _job(runPolicy=policy)
+    first = sync(waiting, [], 0.0)
+    assert (first.create, first.delete) == ([], [])
+    assert _conditions(first.status)["Suspended"] == ("True", "PyTorchJobSuspended")
+    admitted = {**_job(), "status": first.status}
+    pods = sync(admitted, [], 5.0).create
+    assert len(pods) == 2
+    running = [{**pod, "status": {"phase": "Running"}} for pod in pods]
+    second = sync(admitted, running, 6.0)
+    assert second.status["startTime"] == "1970-01-01T00:00:06Z"
+    assert set(_conditions(second.status)) == {"Created", "Running"}
+    evicted = sync({**waiting, "status": second.status}, running, 9.0)
+    assert evicted.delete == running
+    assert evicted.create == []
+    conditions = _conditions(evicted.status)
+    assert (conditions["Running"][0], conditions["Suspended"][0]) == ("False", "True")
+    assert not evicted.status["startTime"]
+
+
+def test_a_job_that_ended_stays_as_it_ended_when_it_is_suspended() -> None:
+    job = _job()
+    pods = _pods(job, "Failed", "Running")
+    ended = sync(job, pods, 1.0)
+    later = sync({**_job(runPolicy={"suspend": True}), "status": ended.status}, pods[:1], 2.0)
+    assert _conditions(later.status)["Failed"][0] == "True"
+    assert later.delete == []

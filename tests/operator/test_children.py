@@ -206,3 +206,136 @@ def test_times() -> None:
     assert time_of("soon") is None
     assert time_of(5) is None
     assert text_of(datetime(2026, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)) == AT
+
+
+@pytest.mark.parametrize(
+    ("status", "obstacle"),
+    [
+        ({}, ""),
+        ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, ""),
+        (
+            {
+                "conditions": [
+                    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+                ]
+            },
+            "Unschedulable",
+        ),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Gated"}]}, ""),
+        ({"containerStatuses": container(waiting={"reason": "ContainerCreating"})}, ""),
+        ({"containerStatuses": container(waiting={"reason": "ErrImagePull"})}, "ImageNotPulled"),
+        (
+            {"containerStatuses": container(waiting={"reason": "ImagePullBackOff"})},
+            "ImageNotPulled",
+        ),
+        (
+            {"containerStatuses": container(waiting={"reason": "InvalidImageName"})},
+            "ImageNotPulled",
+        ),
+        (
+            {"containerStatuses": container(waiting={"reason": "CreateContainerConfigError"})},
+            "ContainerNotCreated",
+        ),
+        (
+            {"initContainerStatuses": container(waiting={"reason": "ErrImagePull"})},
+            "ImageNotPulled",
+        ),
+        (
+            {"phase": "Failed", "containerStatuses": container(waiting={"reason": "ErrImagePull"})},
+            "",
+        ),
+    ],
+)
+def test_what_a_person_must_put_right_before_a_pod_starts(
+    status: dict[str, Any], obstacle: str
+) -> None:
+    assert pod(**status).obstacle == obstacle
+
+
+def test_since_when_a_pod_waits() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "lastTransitionTime": AT}
+    assert pod(conditions=[condition]).since == time_of(AT)
+    assert pod().since is None
+
+
+def test_what_keeps_an_earlier_container_from_starting_is_said() -> None:
+    waits = {"reason": "ErrImagePull", "message": "404"}
+    seen = pod(
+        initContainerStatuses=container("init-pytorch", waiting=waits),
+        containerStatuses=container(waiting={"reason": "PodInitializing"}),
+    )
+    assert seen.waiting == "ErrImagePull: 404"
+
+
+def test_a_pod_that_ended_before_its_program_waited_in_vain() -> None:
+    seen = pod(
+        phase="Failed",
+        initContainerStatuses=container("init-pytorch", terminated={"exitCode": 1}),
+        containerStatuses=container(waiting={"reason": "PodInitializing"}),
+    )
+    assert seen.unmet
+    assert not seen.by_node
+    done = pod(
+        phase="Failed",
+        initContainerStatuses=container("init-pytorch", terminated={"exitCode": 0}),
+        containerStatuses=container(terminated={"exitCode": 1}),
+    )
+    assert not done.unmet
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "suspended"),
+    [
+        ("Job", {}, False),
+        ("Job", {"suspend": True}, True),
+        ("PyTorchJob", {"runPolicy": {}}, False),
+        ("PyTorchJob", {"runPolicy": {"suspend": True}}, True),
+        ("PyTorchJob", {"runPolicy": {"suspend": False}}, False),
+    ],
+)
+def test_what_kueue_holds_is_suspended(kind: str, spec: dict[str, Any], suspended: bool) -> None:
+    labels = {"kueue.x-k8s.io/queue-name": "team", "cupola.dev/pool": "h100"}
+    metadata = {"name": "j", "uid": "u", "labels": labels, "creationTimestamp": AT}
+    value = {"kind": kind, "metadata": metadata, "spec": spec}
+    seen = Job.of(value)
+    assert (seen.queue, seen.pool, seen.suspended, seen.held) == (
+        "team",
+        "h100",
+        suspended,
+        suspended,
+    )
+    assert seen.since == time_of(AT)
+    ended = {"startTime": LATER, "conditions": [{"type": "Failed", "status": "True"}]}
+    later = Job.of({**value, "status": ended})
+    assert later.since == time_of(LATER)
+    assert not later.held
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ({}, AT),
+        ({"startTime": LATER}, LATER),
+        (
+            {"conditions": [{"type": "Suspended", "status": "True", "lastTransitionTime": LATER}]},
+            None,
+        ),
+        (
+            {"conditions": [{"type": "Suspended", "status": "False", "lastTransitionTime": LATER}]},
+            LATER,
+        ),
+        (
+            {
+                "startTime": AT,
+                "conditions": [
+                    {"type": "Suspended", "status": "False", "lastTransitionTime": LATER}
+                ],
+            },
+            LATER,
+        ),
+    ],
+)
+def test_since_when_a_job_could_have_pods(status: dict[str, Any], since: str | None) -> None:
+    metadata = {"name": "j", "uid": "u", "creationTimestamp": AT}
+    seen = Job.of({"kind": "Job", "metadata": metadata, "spec": {}, "status": status})
+    assert seen.since == (time_of(since) if since else None)

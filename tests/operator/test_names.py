@@ -21,7 +21,7 @@ def test_names_hold_kind_revision_stage_and_attempt() -> None:
     assert names.config_map("Dataset", "web", 1, "list") == "web-dset-r1-list"
     assert names.training_job("FineTune", "tuned", 1, 3) == "tuned-ft-r1-a3"
     assert names.job("Dataset", "web", 1, "clean", 2) == "web-dset-r1-clean-a2"
-    assert names.job("Evaluation", "exam", 1, None, 1) == "exam-ev-r1-a1"
+    assert names.job("Evaluation", "exam", 1, None, 1) == "exam-eval-r1-a1"
     assert names.attempt_id(2, "3f2c9b1e-0000") == "a2-3f2c9b1e"
 
 
@@ -61,7 +61,7 @@ def test_the_job_of_the_next_attempt_is_foretold() -> None:
     once = [Attempt(number=1, name="x", outcome="Lost")]
     assert names.next_jobs("PretrainJob", "b", 2, []) == ["b-ptj-r2-a1"]
     assert names.next_jobs("FineTune", "b", 2, once) == ["b-ft-r2-a2"]
-    assert names.next_jobs("Evaluation", "b", 1, once) == ["b-ev-r1-a2"]
+    assert names.next_jobs("Evaluation", "b", 1, once) == ["b-eval-r1-a2"]
     cleaned = [Attempt(number=3, name="x", stage="clean")]
     assert names.next_jobs("Dataset", "d", 1, cleaned) == [
         "d-dset-r1-list-a1",

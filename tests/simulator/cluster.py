@@ -110,6 +110,8 @@ class Api:
         if key.kind == "Pod":
             self.before_removal()
         now = dict(self.list(key.kind))
+        if key not in now:  # a controller was faster
+            return
         value = now.pop(key)
         self.uids.discard(value["metadata"]["uid"])
         self._set(key.kind, now)

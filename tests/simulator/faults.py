@@ -97,6 +97,7 @@ def skew(sim: Simulation, a: int, b: int) -> str | None:
     seconds = (a % 11 - 5) * 10
     if b % 3:
         sim.operators[0].skew = seconds
+        sim.skews.append(seconds)
         return f"the operator's clock is {seconds} s ahead"
     sim.nodes.skew[b % NODES] = seconds
     return f"the clock of node {b % NODES} is {seconds} s ahead"

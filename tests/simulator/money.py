@@ -96,6 +96,8 @@ def _attempt(sim: Simulation, attempt: Object) -> None:
 def _waste(sim: Simulation, attempt: Object, runs: list[Run], price: Decimal) -> None:
     """Of a training that came to nothing, what followed its last checkpoint was wasted, at least."""
     gang = sim.nodes.gangs.get(runs[0].job) if runs else None
+    if attempt.get("evictions"):  # what evicted pods used is not wasted
+        return
     if gang is None or attempt.get("outcome") in (None, "Succeeded") or any(sim.nodes.skew):
         return
     if any(operator.skew for operator in sim.operators) or attempt.get("estimated"):
@@ -115,6 +117,6 @@ def _most(sim: Simulation, run: Run, closed: float) -> Decimal:
     """What a pod may be charged at most, where its end was not seen: until the cluster gave it up."""
     if run.taken is None:
         return Decimal(0)
-    skews = [operator.skew for operator in sim.operators] + sim.nodes.skew
+    skews = [operator.skew for operator in sim.operators] + sim.skews + sim.nodes.skew
     over = max(run.over or 0, run.noticed, closed if sim.lagged else 0) + max(skews) - min(skews)
     return run.gpus * Decimal(over - run.taken + 1)

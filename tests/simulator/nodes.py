@@ -105,6 +105,8 @@ class Nodes:
         """Nodes without power; cut as well."""
         self.listing = digest_of("listing")
         self.mute = False
+        self.full: set[str] = set()
+        """Pools that have no room."""
         self.strange: set[str] = set()
         """ConfigMaps that hold no run."""
         api.watchers.append(self._seen)
@@ -127,6 +129,8 @@ class Nodes:
             return False
         if phase_of(pod) != "Pending":
             return False
+        if pod["metadata"]["labels"][labels.POOL] in self.full:
+            return self._leave(pod)
         run.taken = self.api.clock()
         now = text(int(run.taken + self.skew[run.node]))
         ready = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
@@ -143,10 +147,32 @@ class Nodes:
         )
         return True
 
+    def _leave(self, pod: Object) -> bool:
+        """The scheduler finds no node for a pod, and says so once."""
+        if pod.get("status", {}).get("conditions"):
+            return False
+        now = text(int(self.api.clock()))
+        no_room = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": "no node has room",
+            "lastTransitionTime": now,
+        }
+        self._put(pod, {"phase": "Pending", "conditions": [no_room]})
+        return True
+
+    def anew(self, job: str) -> None:
+        """Other pods of a job come: they form another gang."""
+        if gang := self.gangs.get(job):
+            self.gangs[job] = Gang(saved=gang.saved)
+
     def start(self, run: Run) -> bool:
         """The containers of a pod start, if the run that it mounts is there."""
-        self.take(run)
+        moved = self.take(run)
         pod = self.pod(run)
+        if moved and run.taken is None:
+            return True
         if pod is None or run.taken is None or run.begun is not None or run.over is not None:
             return False
         if run.node in self.cut or "deletionTimestamp" in pod["metadata"]:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from . import course, faults, people, trouble
+from . import course, faults, people, scarcity, trouble
 from .events import BAD, GOOD, Choice, happen
 from .properties import Broken
 from .simulation import Simulation
 
 KINDS = ("PretrainJob", "PretrainJob", "PretrainJob", "Dataset", "FineTune", "Evaluation")
-SOURCES = (course, trouble, faults, people)
+SOURCES = (course, trouble, faults, people, scarcity)
 """The modules that name events."""
 
 _GOOD = sorted(GOOD), [GOOD[name][0] for name in sorted(GOOD)]
@@ -22,6 +22,10 @@ _BAD = sorted(BAD), [BAD[name][0] for name in sorted(BAD)]
 
 DEEP = 10
 """Of so many histories, one tries `decide` after every event."""
+
+
+QUEUED = 7
+"""Of so many histories, one is of a resource that is queued from the start, and evicted."""
 
 
 class Failure(NamedTuple):
@@ -62,14 +66,17 @@ def by_seed(seed: int) -> Failure | None:
     rng = random.Random(seed)
     kind = rng.choice(KINDS)
     trouble, length = rng.choice((0, 1, 1, 2, 2, 3, 4, 6)), rng.randint(3, 20)
+    queued = seed % QUEUED == 0
     sim = Simulation(kind)
     sim.deep = seed % DEEP == 0
     script: list[Choice] = []
     try:
         with _operator_errors():
             names = rng.choices(_GOOD[0], _GOOD[1], k=length) + rng.choices(*_BAD, k=trouble)
+            if queued:
+                names += ["evict"] * rng.randint(1, 3)
             rng.shuffle(names)
-            for name in names:
+            for name in ["queue"] * queued + names:
                 choice = Choice(name, rng.getrandbits(10), rng.getrandbits(10))
                 script.append(choice)
                 happen(sim, choice)

@@ -14,7 +14,7 @@ from cupola_operator.cluster import Key, Object, key_of
 from cupola_operator.labels import RETRY
 from cupola_operator.local.controller import phase_of
 
-from . import properties
+from . import kueue, properties
 from .cluster import Api
 from .controllers import Controllers
 from .nodes import Nodes, Run
@@ -78,6 +78,8 @@ class Simulation:
         """Of a device hour, by the ConfigMap that was made with it."""
         self.torn = False
         """Whether the resolved run was ever deleted."""
+        self.skews: list[float] = []
+        """Of the clocks of operators, also of those that ended."""
         self.lagged = False
         """Whether lists ever lagged behind."""
         self.by_hand: set[str] = set()
@@ -156,6 +158,7 @@ class Simulation:
         """Everybody does what there is to do now, once; whether anybody did anything."""
         moved = self.controllers.sync()
         moved = self.controllers.collect() or moved
+        moved = kueue.admit(self) or moved
         for run in self.runs():
             moved = self._tend(run) or moved
         if finish:
@@ -233,6 +236,7 @@ class Simulation:
             if there and there["metadata"]["uid"] == uid:
                 self.api.remove(key)
         self.nodes.strange.clear()
+        self.nodes.full.clear()
         if self.resource and "oops" in self.resource["spec"]:
             self.api.respec(self.resource, oops=None)
         if len(self.operators) > 1:

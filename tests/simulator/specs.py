@@ -9,27 +9,33 @@ from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object
 from cupola_operator.settings import Settings
 
+POOLS = ("cpu", "more")
+
 SETTINGS = Settings.model_validate(
     {
-        "store": "file:///data",
+        "store": "s3://models",
         "dataPool": "cpu",
         "pools": [
             {
-                "name": "cpu",
+                "name": name,
                 "device": "Cpu",
                 "gpusPerNode": 2,
                 "nodes": 4,
                 "threadsPerGpu": 3,
                 "pricePerGpuHour": "36",
                 "gpuWatts": 10,
+                "schedulingTimeout": "2m",
             }
+            for name in POOLS
         ],
     }
 )
 """A second of a device costs a cent."""
 
 NEWER = SETTINGS.model_copy(
-    update={"pools": [SETTINGS.pools[0].model_copy(update={"price_per_gpu_hour": "72"})]}
+    update={
+        "pools": [one.model_copy(update={"price_per_gpu_hour": "72"}) for one in SETTINGS.pools]
+    }
 )
 """Settings of a newer operator: the price has doubled, for runs that are not resolved yet."""
 
@@ -48,17 +54,24 @@ SPECS: dict[str, tuple[str, dict[str, Any]]] = {
             "model": {"shape": {"layers": 2, "hidden": 64, "heads": 2}, "context": 256},
             "tokens": "2M",
             "parallelism": {"nodes": 2},
+            "pools": list(POOLS),
         },
     ),
     "FineTune": (
         "tuned",
-        {"base": {"pretrainJob": "base"}, "dataset": "data", "parallelism": {"nodes": 2}},
+        {
+            "base": {"pretrainJob": "base"},
+            "dataset": "data",
+            "parallelism": {"nodes": 2},
+            "pools": ["cpu"],
+        },
     ),
     "Evaluation": (
         "exam",
         {
             "model": {"fineTune": "tuned"},
             "tasks": [{"name": "answers", "perplexity": {"dataset": "data"}}],
+            "pools": list(POOLS),
         },
     ),
 }

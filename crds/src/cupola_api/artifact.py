@@ -122,7 +122,7 @@ def seal(
     )
     data = canonical(manifest.to_json())
     write_atomic(folder / MANIFEST, data)
-    return _artifact(folder, manifest, data)
+    return _artifact(manifest, data, folder.absolute().as_uri())
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, Artifact]:
@@ -132,11 +132,23 @@ def read_manifest(folder: Path) -> tuple[Manifest, Artifact]:
         data = path.read_bytes()
     except OSError as error:
         raise ArtifactInvalid(f"{path} cannot be read: {error.strerror}") from error
+    return parse_manifest(data, where=str(path), uri=folder.absolute().as_uri())
+
+
+def parse_manifest(data: bytes, *, where: str, uri: str) -> tuple[Manifest, Artifact]:
+    """The manifest of the artifact at `uri` from its bytes. Raises ArtifactInvalid.
+
+    `where`: what to call it in a sentence.
+    """
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise ArtifactInvalid(f"{path} is not a manifest") from error
-    return manifest, _artifact(folder, manifest, data)
+        raise ArtifactInvalid(f"{where} is not a manifest") from error
+    for file in manifest.files:
+        pure = PurePosixPath(file.path)
+        if pure.is_absolute() or ".." in pure.parts:
+            raise ArtifactInvalid(f"{where} names a path outside it: {file.path}")
+    return manifest, _artifact(manifest, data, uri)
 
 
 def verify(folder: Path, *, digest: str | None = None) -> tuple[Manifest, Artifact]:
@@ -148,10 +160,7 @@ def verify(folder: Path, *, digest: str | None = None) -> tuple[Manifest, Artifa
     if digest is not None and artifact.digest != digest:
         raise ArtifactInvalid(f"{folder} has digest {artifact.digest}, expected {digest}")
     for file in manifest.files:
-        pure = PurePosixPath(file.path)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise ArtifactInvalid(f"{folder / MANIFEST} names a path outside it: {file.path}")
-        path = folder / pure
+        path = folder / file.path
         if not path.is_file():
             raise ArtifactInvalid(f"{path} is missing")
         if path.stat().st_size != file.bytes:
@@ -161,9 +170,9 @@ def verify(folder: Path, *, digest: str | None = None) -> tuple[Manifest, Artifa
     return manifest, artifact
 
 
-def _artifact(folder: Path, manifest: Manifest, data: bytes) -> Artifact:
+def _artifact(manifest: Manifest, data: bytes, uri: str) -> Artifact:
     return Artifact(
-        uri=folder.absolute().as_uri(),
+        uri=uri,
         digest="sha256:" + hashlib.sha256(data).hexdigest(),
         bytes=sum(file.bytes for file in manifest.files),
     )

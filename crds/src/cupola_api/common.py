@@ -14,8 +14,15 @@ Name = Annotated[
 ]
 """A name of a resource: a DNS label of 36 characters at most, so that the longest child fits."""
 
-Uri = Annotated[str, Field(pattern=r"^(store|file):///[^\x00-\x20\x7f\\]+$", max_length=1024)]
-"""A place in storage: `store:///path` in the installation's store, or `file:///path` (local only)."""
+PLACE = (
+    r"^((store|file):///|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/|"
+    r"pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)[^\x00-\x20\x7f\\]+$"
+)
+"""Pattern of a place in storage."""
+
+Uri = Annotated[str, Field(pattern=PLACE, max_length=1024)]
+"""A place in storage: `store:///path` in the installation's store, `s3://bucket/path`,
+`pvc://claim/path` in a PersistentVolumeClaim of the namespace, or `file:///path` (local only)."""
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 """The sha256 of something, as `sha256:<64 hex digits>`."""
@@ -198,10 +205,17 @@ class Attempt(Model):
     number: int = Field(ge=1, description="1 for the first.")
     name: str = Field(max_length=63, description="The PyTorchJob or Job.")
     stage: str | None = Field(None, max_length=63, description="The stage, where a run has stages.")
+    pool: str | None = Field(None, max_length=63, description="The pool that it computes on.")
     pods: list[PodTime] = Field(
         default_factory=list,
         max_length=64,
         description="Its pods (the first 64), while it is the newest attempt.",
+    )
+    evictions: int | None = Field(
+        None, ge=1, description="How often Kueue took its devices away and it waited anew."
+    )
+    evicted_seconds: Amount | None = Field(
+        None, description="The part of gpuSeconds that its evicted pods used."
     )
     started_at: Time | None = Field(None, description="When its first pod started.")
     ended_at: Time | None = Field(None, description="When its last pod ended.")
@@ -307,10 +321,82 @@ class Resource(Ruled):
         return cls.__name__
 
 
-PHASE_COLUMN = Column(name="Phase", path=".status.phase")
-REASON_COLUMN = Column(
-    name="Reason", path=".status.conditions[?(@.type=='Ready')].reason", description="Why."
+PHASE_COLUMN = Column(
+    name="Phase", path=".status.phase", description="Where it stands, in one word."
 )
-PROGRESS_COLUMN = Column(name="Progress", type="number", path=".status.progress.fraction")
-COST_COLUMN = Column(name="Cost", path=".status.cost.accrued", description="Money spent so far.")
-AGE_COLUMN = Column(name="Age", type="date", path=".metadata.creationTimestamp")
+REASON_COLUMN = Column(
+    name="Reason",
+    path=".status.conditions[?(@.type=='Ready')].reason",
+    description="Why it stands there; kubectl describe has the sentence.",
+)
+PROGRESS_COLUMN = Column(
+    name="Progress",
+    type="number",
+    path=".status.progress.fraction",
+    description="Share of the run that is done, 0 to 1.",
+)
+ETA_COLUMN = Column(
+    name="ETA", path=".status.progress.eta", description="When the run should end, UTC."
+)
+COST_COLUMN = Column(
+    name="Cost",
+    path=".status.cost.accrued",
+    description="Money spent so far, in status.cost.currency.",
+)
+AGE_COLUMN = Column(
+    name="Age",
+    type="date",
+    path=".metadata.creationTimestamp",
+    description="Time since it was created.",
+)
+ATTEMPT_COLUMN = Column(
+    name="Attempt",
+    type="integer",
+    path=".status.attempts[-1:].number",
+    description="Number of the newest attempt.",
+    priority=1,
+)
+WASTED_COLUMN = Column(
+    name="Wasted",
+    path=".status.cost.wasted",
+    description="The part of the cost that bought nothing.",
+    priority=1,
+)
+TRAINING_COLUMNS = (
+    PHASE_COLUMN,
+    REASON_COLUMN,
+    PROGRESS_COLUMN,
+    Column(
+        name="Loss",
+        type="number",
+        path=".status.progress.loss",
+        description="Training loss of the last step, nats per token.",
+    ),
+    ETA_COLUMN,
+    COST_COLUMN,
+    AGE_COLUMN,
+    Column(
+        name="Step",
+        type="integer",
+        path=".status.progress.step",
+        description="Optimizer steps done.",
+        priority=1,
+    ),
+    Column(
+        name="Steps",
+        type="integer",
+        path=".status.progress.steps",
+        description="Optimizer steps of the whole run.",
+        priority=1,
+    ),
+    Column(
+        name="Tokens/s",
+        type="number",
+        path=".status.progress.tokensPerSecond",
+        description="Training speed over all ranks.",
+        priority=1,
+    ),
+    ATTEMPT_COLUMN,
+    WASTED_COLUMN,
+)
+"""Of both kinds that train. Columns of priority 1 are shown by `-o wide` alone."""

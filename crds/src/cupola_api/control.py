@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import FailureClass
+from cupola_api.pods import PodTemplate, QueueName
 from cupola_api.quantities import Duration, Money
 
 Retries = Annotated[int, Field(ge=0, le=1000)]
@@ -69,7 +70,10 @@ class Recovery(Model):
 class Control(Ruled):
     """The fields of every spec that may change at any time, without a new revision."""
 
-    mutable: ClassVar[set[str]] = {"suspend", "deadline", "budget", "recovery"}
+    mutable: ClassVar[set[str]] = {
+        *("suspend", "deadline", "budget", "recovery"),
+        *("queue", "podTemplate"),
+    }
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.deadline) || self.deadline.matches('[1-9]')",
@@ -88,3 +92,13 @@ class Control(Ruled):
     )
     budget: Budget | None = Field(None, description="What it may cost; absent = no limit.")
     recovery: Recovery = Field(default_factory=Recovery, description="How often it is tried again.")
+    queue: QueueName | None = Field(
+        None,
+        description="The LocalQueue of Kueue, in its namespace, that admits its pods; absent = the "
+        "installation's default, if there is one. A change holds for later attempts.",
+    )
+    pod_template: PodTemplate | None = Field(
+        None,
+        description="What is added to its pods; nothing that changes what is computed. A change holds "
+        "for later attempts.",
+    )

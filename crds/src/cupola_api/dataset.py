@@ -10,9 +10,12 @@ from pydantic import Field
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
+    ATTEMPT_COLUMN,
     COST_COLUMN,
     PHASE_COLUMN,
+    PROGRESS_COLUMN,
     REASON_COLUMN,
+    WASTED_COLUMN,
     Column,
     Digest,
     Metadata,
@@ -252,17 +255,41 @@ class DatasetStatus(Status):
 
 
 class Dataset(Resource):
-    """Raw text, curated and tokenised."""
+    """Raw text, curated and tokenised.
+
+    Files in storage become the token shards that models learn from: junk and copies are dropped,
+    private data is redacted, a tokenizer is trained, and a share is held out. The result is the same
+    bytes for any number of pods. What was dropped, and by which rule, is in status.summary.
+    """
 
     plural: ClassVar = "datasets"
     short: ClassVar = "dset"
     columns: ClassVar = (
         PHASE_COLUMN,
         REASON_COLUMN,
-        Column(name="Documents", type="integer", path=".status.summary.documentsKept"),
-        Column(name="Tokens", type="integer", path=".status.summary.tokens"),
+        PROGRESS_COLUMN,
+        Column(
+            name="Documents",
+            type="integer",
+            path=".status.summary.documentsKept",
+            description="Documents that stayed.",
+        ),
+        Column(
+            name="Tokens",
+            type="integer",
+            path=".status.summary.tokens",
+            description="Training tokens.",
+        ),
         COST_COLUMN,
         AGE_COLUMN,
+        Column(
+            name="Stage",
+            path=".status.progress.stage",
+            description="The stage of curation that runs.",
+            priority=1,
+        ),
+        ATTEMPT_COLUMN,
+        WASTED_COLUMN,
     )
 
     metadata: Metadata

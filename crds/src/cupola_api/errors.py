@@ -12,16 +12,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cupola_api.base import models_in
+from cupola_api.common import PLACE
 from cupola_api.quantities import UNITS
 
 WORDS = UNITS | {
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "a name: lower-case letters and digits, with '-' between "
     "them",
-    r"^(store|file):///[^\x00-\x20\x7f\\]+$": "a place in storage: store:///path for the "
-    "installation's store or file:///path for this machine, without spaces",
+    PLACE: "a place in storage: store:///path for the installation's store, s3://bucket/path, "
+    "pvc://claim/path for a PersistentVolumeClaim, or file:///path for this machine, without spaces",
     r"^sha256:[0-9a-f]{64}$": "a digest: sha256:, then 64 hex digits",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "the name of a task: letters, digits, '_', '.' and '-'",
     r"^[a-z][a-z0-9_]{0,62}$": "the name of a metric: lower-case letters, digits and '_'",
+    r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$": "the value of a label: at most 63 "
+    "letters, digits, '-', '_' and '.'",
+    r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$": "the name of an object: lower-case letters, digits, "
+    "'-' and '.'",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": "the name of a variable: letters, digits and '_'",
 }
 """What each pattern of the API asks for: what it is, and after a colon how it is written."""
 

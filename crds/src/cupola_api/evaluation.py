@@ -9,9 +9,12 @@ from pydantic import Field
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
     AGE_COLUMN,
+    ATTEMPT_COLUMN,
     COST_COLUMN,
     PHASE_COLUMN,
+    PROGRESS_COLUMN,
     REASON_COLUMN,
+    WASTED_COLUMN,
     Column,
     Metadata,
     ModelReference,
@@ -176,18 +179,42 @@ class EvaluationStatus(Status):
 
 
 class Evaluation(Resource):
-    """A model, measured."""
+    """A model, measured.
+
+    By perplexity on held-out text, by the functions that it writes, by tasks of lm-evaluation-harness;
+    with compareTo, a second model in the same way beside it. Each score comes with its standard error
+    and with what a model that knows nothing would reach. If it misses a threshold, it has Failed.
+    """
 
     plural: ClassVar = "evaluations"
-    short: ClassVar = "ev"
+    short: ClassVar = "eval"  # ev is what kubectl calls Events
     columns: ClassVar = (
         PHASE_COLUMN,
         REASON_COLUMN,
-        Column(name="Task", path=".status.scores[0].task"),
-        Column(name="Score", type="number", path=".status.scores[0].value"),
-        Column(name="Compared", type="number", path=".status.scores[0].comparedTo"),
+        PROGRESS_COLUMN,
+        Column(name="Task", path=".status.scores[0].task", description="The first task measured."),
+        Column(
+            name="Score",
+            type="number",
+            path=".status.scores[0].value",
+            description="Its first score.",
+        ),
+        Column(
+            name="Compared",
+            type="number",
+            path=".status.scores[0].comparedTo",
+            description="The same score of the model in spec.compareTo.",
+        ),
         COST_COLUMN,
         AGE_COLUMN,
+        Column(
+            name="Metric",
+            path=".status.scores[0].metric",
+            description="What the score is of.",
+            priority=1,
+        ),
+        ATTEMPT_COLUMN,
+        WASTED_COLUMN,
     )
 
     metadata: Metadata

@@ -9,12 +9,7 @@ from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
-    AGE_COLUMN,
-    COST_COLUMN,
-    PHASE_COLUMN,
-    PROGRESS_COLUMN,
-    REASON_COLUMN,
-    Column,
+    TRAINING_COLUMNS,
     Metadata,
     ModelReference,
     Name,
@@ -125,18 +120,16 @@ class FineTuneStatus(Status):
 
 
 class FineTune(Resource):
-    """A language model tuned for a task."""
+    """A language model tuned for a task.
+
+    It begins with the model of a PretrainJob or of another FineTune and learns the prompts and answers
+    of a Dataset that has a task: with all its weights, or with LoRA adapters. It recovers, saves and
+    stops as a PretrainJob does.
+    """
 
     plural: ClassVar = "finetunes"
     short: ClassVar = "ft"
-    columns: ClassVar = (
-        PHASE_COLUMN,
-        REASON_COLUMN,
-        PROGRESS_COLUMN,
-        Column(name="Loss", type="number", path=".status.progress.loss"),
-        COST_COLUMN,
-        AGE_COLUMN,
-    )
+    columns: ClassVar = TRAINING_COLUMNS
 
     metadata: Metadata
     spec: FineTuneSpec = Field(description="What to tune, on what, how.")

@@ -9,12 +9,7 @@ from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import (
-    AGE_COLUMN,
-    COST_COLUMN,
-    PHASE_COLUMN,
-    PROGRESS_COLUMN,
-    REASON_COLUMN,
-    Column,
+    TRAINING_COLUMNS,
     Metadata,
     Name,
     Resource,
@@ -168,20 +163,17 @@ class PretrainJobStatus(Status):
 
 
 class PretrainJob(Resource):
-    """A language model trained from scratch."""
+    """A language model trained from scratch.
+
+    On the text of one or more Datasets, for a number of tokens, spread over the devices of a pool. It
+    saves checkpoints and goes on from the newest one when a pod or a node is lost; it stops before it
+    costs more than its budget. The finished model, in the format of Hugging Face, is status.artifact.
+    What defines a run changes only together with spec.revision, which starts a new run.
+    """
 
     plural: ClassVar = "pretrainjobs"
     short: ClassVar = "ptj"
-    columns: ClassVar = (
-        PHASE_COLUMN,
-        REASON_COLUMN,
-        PROGRESS_COLUMN,
-        Column(name="Loss", type="number", path=".status.progress.loss"),
-        Column(name="Tokens/s", type="number", path=".status.progress.tokensPerSecond"),
-        Column(name="ETA", type="string", path=".status.progress.eta", priority=1),
-        COST_COLUMN,
-        AGE_COLUMN,
-    )
+    columns: ClassVar = TRAINING_COLUMNS
 
     metadata: Metadata
     spec: PretrainJobSpec = Field(description="What to train, on what, for how long.")

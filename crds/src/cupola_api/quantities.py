@@ -16,6 +16,7 @@ _COUNT = r"^[0-9]{1,15}(\.[0-9]{1,6})?[KMBT]?$"
 _DURATION = r"^([0-9]{1,6}(d|h|m|s))+$"
 _MONEY = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
 _MEMORY = r"^[1-9][0-9]{0,8}(Ki|Mi|Gi|Ti)$"
+_CORES = r"^[1-9][0-9]{0,5}m?$"
 _FACTORS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _BYTES = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
@@ -35,11 +36,15 @@ Money = Annotated[str, Field(pattern=_MONEY, max_length=24, examples=["150000", 
 Memory = Annotated[str, Field(pattern=_MEMORY, max_length=11, examples=["2Gi", "1536Mi"])]
 """An amount of memory with a binary suffix: Ki, Mi, Gi or Ti; Kubernetes reads it the same."""
 
+Cores = Annotated[str, Field(pattern=_CORES, max_length=7, examples=["2", "500m"])]
+"""CPU: whole cores, or thousandths of one with the suffix m; Kubernetes reads it the same."""
+
 UNITS = {
     _COUNT: 'a count as a string with an optional suffix K, M, B or T, such as "2M"',
     _DURATION: 'a duration as a string with units d, h, m or s, such as "30m"',
     _MONEY: 'an amount as a string of decimal digits, such as "150.00"',
     _MEMORY: 'an amount of memory as a whole number with Ki, Mi, Gi or Ti, such as "2Gi"',
+    _CORES: 'an amount of CPU as a string of whole cores, or of thousandths with m, such as "500m"',
 }
 """What each pattern asks for, in words; error messages use it."""
 

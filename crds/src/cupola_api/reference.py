@@ -6,6 +6,7 @@ python -m cupola_api.reference docs/reference/api.md [--check]
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import sys
 import types
@@ -39,6 +40,8 @@ def _type(annotation: Any) -> str:
         return _type(get_args(annotation)[0])
     if get_origin(annotation) is list:
         return f"list of {_type(get_args(annotation)[0])}"
+    if get_origin(annotation) is dict:
+        return f"map of {_type(get_args(annotation)[1])}"
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return " \\| ".join(f"`{value.value}`" for value in annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -98,9 +101,15 @@ def page() -> str:
     seen: list[type[Model]] = []
     queue: list[type[Model]] = []
     for kind in KINDS.values():
-        columns = ", ".join(column.name for column in kind.columns)
-        lines += [f"## {kind.kind_name()}", "", (kind.__doc__ or "").strip(), ""]
-        lines += [f"Short name `{kind.short}`; `kubectl get` shows {columns}.", ""]
+        shown, wide = (
+            ", ".join(column.name for column in kind.columns if column.priority == priority)
+            for priority in (0, 1)
+        )
+        lines += [f"## {kind.kind_name()}", "", inspect.cleandoc(kind.__doc__ or ""), ""]
+        lines += [
+            f"Short name `{kind.short}`; `kubectl get` shows {shown}, and with `-o wide` {wide}.",
+            "",
+        ]
         lines += [f"On an update: {transition_rule(kind).message}.", ""]
         status = models_in(kind.model_fields["status"].annotation)[0]
         for model in (spec_type(kind), status):

@@ -16,9 +16,10 @@ PoolName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_
 Pools = Annotated[
     list[PoolName],
     Field(
-        max_length=1,
-        description="The pool of the installation to run on; absent = the cheapest that has the "
-        "devices asked for.",
+        max_length=8,
+        description="Pools of the installation to run on, the preferred one first: when its nodes have "
+        "no room for long, the next one is tried. Absent = the cheapest that has the devices asked "
+        "for.",
     ),
 ]
 

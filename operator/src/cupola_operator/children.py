@@ -6,7 +6,6 @@ raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -19,9 +18,9 @@ from cupola_api import GROUP, outcome
 from cupola_api import run as contract
 from cupola_api.base import Model
 from cupola_api.outcome import Outcome, OutcomeKind
-from cupola_operator import labels
+from cupola_operator import labels, podstate
 from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.settings import Pool
+from cupola_operator.settings import Pool, Storage
 
 DIGEST = f"{GROUP}/digest"
 """Annotation of a run's ConfigMap: the digest of the run."""
@@ -31,9 +30,6 @@ PLACEMENT = f"{GROUP}/placement"
 
 RUN_FILE = "run.yaml"
 """Key of the run in its ConfigMap, and the file's name in a pod."""
-
-CONTAINERS = ("pytorch", "main")
-"""The container that does the work, in a PyTorchJob's pods and in a Job's."""
 
 _UNOBSERVED = "ContainerStatusUnknown"
 """What a kubelet calls a container whose end it did not see."""
@@ -48,11 +44,6 @@ PATIENCE = timedelta(seconds=60)
 _BY_NODE = {"NodeLost", "NodeAffinity", "Evicted", "Preempting", "Shutdown", "Terminated"}
 """Reasons of a pod's status by which its node, not its program, ended it."""
 
-START_ERRORS = {"StartError", "ContainerCannotRun"}
-"""Reasons of a container that never ran: its message is then its node's."""
-
-_LONGEST_MESSAGE = 256
-
 _RUN: TypeAdapter[contract.Run] = TypeAdapter(contract.Run)
 
 
@@ -60,8 +51,27 @@ class Placement(Model):
     """Where a run computes and what that costs, as decided when the run was resolved."""
 
     pool: Pool = Field(description="The pool, with the price that the run pays to its end.")
+    others: list[Pool] = Field(
+        default_factory=list,
+        description="Pools to go to, in this order, when that one has no room.",
+    )
     currency: str = Field(description="ISO 4217 code of the price.")
     image: str = Field(description="Image of its pods.")
+    image_pull_secrets: list[str] = Field(
+        default_factory=list, description="Secrets for the registry of the image."
+    )
+    storage: Storage = Field(default_factory=Storage, description="How its pods reach s3://.")
+    queue: str | None = Field(None, description="LocalQueue of Kueue, unless the spec names one.")
+
+    def on(self, name: str | None) -> Placement:
+        """The same on another of its pools, the next ones after it; unchanged if it has none so named."""
+        names = [pool.name for pool in self.others]
+        if name not in names:
+            return self
+        at, pools = names.index(name), [self.pool, *self.others]
+        return self.model_copy(
+            update={"pool": self.others[at], "others": pools[at + 2 :] + pools[: at + 1]}
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,7 @@ class Resolved:
                 name=value["metadata"]["name"],
                 digest=notes[DIGEST],
                 run=_run_of(value["data"][RUN_FILE]),
-                placement=Placement.model_validate_json(notes[PLACEMENT]),
+                placement=_placement_of(notes[PLACEMENT]),
             )
         except (KeyError, TypeError, ValidationError, yaml.YAMLError):
             return None
@@ -100,12 +110,26 @@ class Job:
     complete: bool = False
     failed: bool = False
     deleting: bool = False
+    pool: str | None = None
+    queue: str = ""
+    """The LocalQueue of Kueue that admits it; empty if none does."""
+    suspended: bool = False
+    """Whether it is not admitted, or not any more: it has no pods, or they are ending."""
+    since: datetime | None = None
+    """When its controller took it up, or was let to; before that, when it was made. None while it
+    is suspended, as the controller last said."""
+
+    @property
+    def held(self) -> bool:
+        """Whether Kueue alone keeps it from having pods."""
+        return self.suspended and not (self.deleting or self.complete or self.failed)
 
     @classmethod
     def of(cls, value: Object) -> Job:
         """The view of a Job or PyTorchJob."""
         notes = value["metadata"].get("labels") or {}
-        true = {kind for kind, c in _conditions(value).items() if c.get("status") == "True"}
+        spec = value.get("spec") or {}
+        true = {kind for kind, c in podstate.conditions(value).items() if c.get("status") == "True"}
         return cls(
             key=key_of(value),
             uid=value["metadata"]["uid"],
@@ -115,6 +139,10 @@ class Job:
             complete=bool(true & {"Complete", "Succeeded"}),
             failed="Failed" in true,
             deleting=bool(value["metadata"].get("deletionTimestamp")),
+            pool=notes.get(labels.POOL),
+            queue=notes.get(labels.QUEUE, ""),
+            suspended=bool((spec.get("runPolicy") or spec).get("suspend")),
+            since=None if "Suspended" in true else _since(value),
         )
 
 
@@ -146,8 +174,15 @@ class Pod:
     reason: str = ""
     message: str = ""
     """Why its node ended it or could not start it, in words."""
+    pool: str | None = None
     waiting: str = ""
     """What keeps it from starting, if anything does."""
+    obstacle: str = ""
+    """The same as one word, if a person has to put it right."""
+    since: datetime | None = None
+    """Since when that keeps it from starting, or may do so."""
+    unmet: bool = False
+    """Whether it ended before its program began, as it waited for another pod in vain."""
     outcome: Outcome | None = None
     by_node: bool = False
     """Whether its node, not its program, ended it."""
@@ -184,9 +219,9 @@ class Pod:
         """The view of a pod."""
         metadata, status = value["metadata"], value.get("status") or {}
         notes = metadata.get("labels") or {}
-        state = _state(status)
+        state = podstate.state(status)
         ended = state.get("terminated") or {}
-        conditions = _conditions(value)
+        conditions = podstate.conditions(value)
         terminal = bool(ended) or status.get("phase") in ("Succeeded", "Failed")
         changes = [time_of(c.get("lastTransitionTime")) for c in conditions.values()]
         return cls(
@@ -210,16 +245,25 @@ class Pod:
             estimated=ended.get("reason") == _UNOBSERVED,
             last_seen=max((change for change in changes if change), default=None),
             ip=status.get("podIP"),
-            exit_code=_exit_code(ended, status) if terminal else None,
+            exit_code=podstate.exit_code(ended, status) if terminal else None,
             reason=str(status.get("reason") or ended.get("reason") or ""),
-            message=_message(status, ended, conditions.get("DisruptionTarget", {})),
-            waiting="" if terminal else _waiting(state, conditions),
+            message=podstate.message(status, ended, conditions.get("DisruptionTarget", {})),
+            pool=notes.get(labels.POOL),
+            waiting="" if terminal else podstate.waiting(status, conditions),
+            obstacle="" if terminal else podstate.obstacle(status, conditions),
+            since=time_of(conditions.get("PodScheduled", {}).get("lastTransitionTime")),
+            unmet=terminal and not ended and podstate.failed_before(status),
             outcome=outcome.read(ended.get("message")),
             by_node=status.get("reason") in _BY_NODE
             or conditions.get("DisruptionTarget", {}).get("status") == "True"
-            or (terminal and not ended),
+            or (terminal and not ended and not podstate.failed_before(status)),
             gone_by=time_of(metadata.get("deletionTimestamp")),
         )
+
+
+@lru_cache(maxsize=1024)
+def _placement_of(text: str) -> Placement:
+    return Placement.model_validate_json(text)
 
 
 @lru_cache(maxsize=1024)
@@ -255,43 +299,14 @@ def text_of(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def _since(job: Object) -> datetime | None:
+    """When the controller of a Job could begin with it."""
+    resumed = podstate.conditions(job).get("Suspended", {}).get("lastTransitionTime")
+    started = (job.get("status") or {}).get("startTime")
+    times = [time_of(text) for text in (resumed, started)]
+    last = max((time for time in times if time), default=None)
+    return last or time_of(job["metadata"].get("creationTimestamp"))
+
+
 def _number(text: Any) -> int:
     return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
-
-
-def _conditions(value: Object) -> dict[str, dict[str, Any]]:
-    conditions = (value.get("status") or {}).get("conditions") or []
-    return {str(c.get("type")): c for c in conditions}
-
-
-def _state(status: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of the container that does the work."""
-    for container in status.get("containerStatuses") or []:
-        if container.get("name") in CONTAINERS:
-            return container.get("state") or {}
-    return {}
-
-
-def _waiting(state: Mapping[str, Any], conditions: Mapping[str, dict[str, Any]]) -> str:
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return f"{scheduled.get('reason')}: {scheduled.get('message')}"
-    waiting = state.get("waiting") or {}
-    return ": ".join(str(waiting[part]) for part in ("reason", "message") if waiting.get(part))
-
-
-def _message(
-    status: Mapping[str, Any], ended: Mapping[str, Any], disruption: Mapping[str, Any]
-) -> str:
-    """What the node says in words; a program's own termination message is no part of it."""
-    said = status.get("message") or disruption.get("message")
-    if not said and ended.get("reason") in START_ERRORS:
-        said = ended.get("message")
-    return str(said or "")[:_LONGEST_MESSAGE]
-
-
-def _exit_code(ended: Mapping[str, Any], status: Mapping[str, Any]) -> int | None:
-    code = ended.get("exitCode")
-    if isinstance(code, int):
-        return code
-    return 0 if status.get("phase") == "Succeeded" else None

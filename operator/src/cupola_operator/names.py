@@ -41,7 +41,7 @@ def training_job(kind: str, name: str, revision: int, attempt: int) -> str:
 
 
 def job(kind: str, name: str, revision: int, stage: str | None, attempt: int) -> str:
-    """The Job of an attempt: `<name>-dset-r1-clean-a1`, `<name>-ev-r1-a1`."""
+    """The Job of an attempt: `<name>-dset-r1-clean-a1`, `<name>-eval-r1-a1`."""
     middle = f"-{stage}" if stage else ""
     return _fit(name, f"-{KINDS[kind].short}-r{revision}{middle}-a{attempt}", _JOB)
 

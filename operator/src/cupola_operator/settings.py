@@ -1,63 +1,84 @@
 """The installation's settings: where artifacts go, which pools there are and what they cost.
 
 One YAML file, written by the administrator. On a laptop a built-in file serves
-(`cupola_operator/local/settings.yaml`), and `cupola run --settings FILE` takes another.
+(`cupola_operator/local/settings.yaml`), and `cupola run --settings FILE` takes another; on a cluster
+it is a ConfigMap.
 """
 
 from __future__ import annotations
 
 import posixpath
-from decimal import Decimal
-from enum import StrEnum
 from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
-from cupola_api.quantities import Memory, Money
+from cupola_api.pods import ObjectName, QueueName
+from cupola_api.quantities import Duration
 from cupola_api.training import PoolName
+from cupola_operator.pools import Device, Pool
+
+__all__ = ["Allowed", "Device", "Pool", "Settings", "Storage"]
 
 
-class Device(StrEnum):
-    """What a rank computes on."""
+class Storage(Ruled):
+    """How pods reach what lies at s3:// addresses. The operator itself reads no storage."""
 
-    CPU = "Cpu"
-    GPU = "Gpu"
-
-
-class Pool(Model):
-    """Nodes of one kind that runs may use."""
-
-    name: PoolName = Field(description="The name that spec.pools uses.")
-    device: Device = Field(description="Gpu, or Cpu: then a GPU below means one CPU slot.")
-    gpus_per_node: int = Field(ge=1, le=16, description="Devices a node.")
-    nodes: int = Field(1, ge=1, le=100_000, description="Nodes that the pool can have.")
-    threads_per_gpu: int = Field(1, ge=1, le=256, description="CPU threads for each device.")
-    memory_per_gpu: Memory | None = Field(
-        None, description="Host memory for each device; a pod that takes more is killed."
-    )
-    price_per_gpu_hour: Money = Field(description="What one device costs an hour.")
-    gpu_watts: float = Field(ge=0, le=10_000, description="Power of one device at work, W.")
-    host_watts: float = Field(
-        0, ge=0, le=100_000, description="Power of a node besides its devices, W; shared evenly."
+    rules: ClassVar = (
+        Rule(
+            "!has(self.endpoint) || self.endpoint.matches('^https?://[A-Za-z0-9.:_-]+(/[!-~]*)?$')",
+            "storage.endpoint must be a URL, such as https://s3.example.com:9000",
+        ),
+        Rule(
+            "!has(self.region) || self.region.matches('^[a-z0-9-]+$')",
+            "storage.region must be the name of a region, such as eu-central-1",
+        ),
     )
 
-    @property
-    def price(self) -> Decimal:
-        """Price of a device hour."""
-        return Decimal(self.price_per_gpu_hour)
+    endpoint: str | None = Field(
+        None,
+        max_length=512,
+        description="URL of the S3 service; absent = that of AWS.",
+    )
+    region: str | None = Field(
+        None,
+        max_length=63,
+        description="Its region; absent = its default.",
+    )
+    secret: ObjectName | None = Field(
+        None,
+        description="Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the namespace of each "
+        "resource. The operator cannot read it.",
+    )
+    service_account: ObjectName | None = Field(
+        None,
+        description="Service account that pods run as, in the namespace of each resource: where the "
+        "cloud gives rights to service accounts.",
+    )
 
-    @property
-    def watts(self) -> float:
-        """Power that one device answers for, its share of the host included, W."""
-        return self.gpu_watts + self.host_watts / self.gpus_per_node
+
+class Allowed(Model):
+    """What spec.podTemplate may name; nothing by default."""
+
+    service_accounts: list[ObjectName] = Field(
+        default_factory=list, max_length=64, description="Service accounts that pods may run as."
+    )
+    secrets: list[ObjectName] = Field(
+        default_factory=list, max_length=64, description="Secrets that pods may have as variables."
+    )
 
 
 class Settings(Ruled):
     """Everything that an installation decides."""
 
     rules: ClassVar = (
+        Rule(
+            "self.store.matches('^(file:///|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/|$)|"
+            "pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/|$))[^\\\\x00-\\\\x20\\\\x7f?#]*$')",
+            "store must be s3://bucket/prefix, pvc://claim/path (a PersistentVolumeClaim in the "
+            "namespace of each resource), or for cupola run file:///path; without spaces",
+        ),
         Rule(
             "self.pools.all(p, self.pools.exists_one(q, q.name == p.name))",
             "pools must have different names",
@@ -66,16 +87,51 @@ class Settings(Ruled):
             "self.pools.exists(p, p.name == self.dataPool)",
             "dataPool must be the name of one of the pools",
         ),
+        Rule(
+            "[self.trainerImage, self.curatorImage].all(i, i.matches('^[A-Za-z0-9][!-~]*$'))",
+            "trainerImage and curatorImage must be images, such as registry.example.com/cupola-trainer:1",
+        ),
+        Rule(
+            "!has(self.keepFinished) || self.keepFinished.matches('[1-9]')",
+            'keepFinished must be longer than 0, such as "24h"; leave it out to keep them',
+        ),
     )
 
     store: str = Field(
-        description="URI that store:/// stands for, such as file:///data.", max_length=1024
+        description="URI that store:/// stands for, such as s3://models/cupola.", max_length=1024
+    )
+    storage: Storage = Field(
+        default_factory=Storage, description="How pods reach what lies at s3:// addresses."
     )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of all prices.")
     pools: list[Pool] = Field(min_length=1, max_length=64, description="The pools.")
     data_pool: PoolName = Field(description="The pool that curation runs on.")
-    trainer_image: str = Field("cupola-trainer", description="Image of pods that need torch.")
-    curator_image: str = Field("cupola-curator", description="Image of curation pods.")
+    trainer_image: str = Field(
+        "cupola-trainer", max_length=512, description="Image of pods that need torch."
+    )
+    curator_image: str = Field(
+        "cupola-curator", max_length=512, description="Image of curation pods."
+    )
+    image_pull_secrets: list[ObjectName] = Field(
+        default_factory=list,
+        max_length=8,
+        description="Secrets for the registry of the images, in the namespace of each resource.",
+    )
+    queue: QueueName | None = Field(
+        None,
+        description="LocalQueue of Kueue for what names none in spec.queue; absent = not queued.",
+    )
+    allowed: Allowed = Field(default_factory=Allowed, description="What spec.podTemplate may name.")
+    keep_finished: Duration | None = Field(
+        None,
+        description="How long the PyTorchJobs and Jobs of a finished run stay, with their pods and "
+        "logs; absent = as long as the resource.",
+    )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether these are settings of one machine: the store is a folder of it."""
+        return self.store.startswith("file:///")
 
     def pool(self, name: str) -> Pool | None:
         """The pool of a name, or None."""

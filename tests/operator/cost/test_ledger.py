@@ -343,3 +343,70 @@ def test_what_was_charged_is_never_taken_back(
     fewer = ledger.charge(first, pods[1:], now=at(130 + later), placement=placement)
     assert Decimal(fewer.gpu_seconds) >= Decimal(first.gpu_seconds)
     assert Decimal(fewer.cost) >= Decimal(first.cost)
+
+
+def test_each_attempt_pays_the_price_and_takes_the_power_of_its_pool(kit: Any) -> None:
+    dear = kit.SETTINGS.pools[0].model_copy(
+        update={"name": "dear", "price_per_gpu_hour": "3.6", "gpu_watts": 190.0}
+    )
+    placement = Placement(pool=kit.SETTINGS.pools[0], others=[dear], currency="USD", image="i")
+    held = [Pod(name="p", uid="p", gpus=1, started=kit.START)]
+    now = kit.START + timedelta(seconds=1000)
+    cheap, other = (
+        ledger.charge(Attempt(number=1, name="a", pool=name), held, now=now, placement=placement)
+        for name in ("cpu", "dear")
+    )
+    assert (cheap.cost, other.cost) == ("0.1", "1")
+    for one in (placement, placement.on("dear")):
+        cost = ledger.total([cheap, other], one)
+        assert cost.accrued == "1.1"
+        assert cost.energy_kwh == ledger.amount(Decimal(1000 * (20 + 200)) / 3_600_000)
+
+
+def test_what_evicted_pods_used_stays_and_is_not_wasted(kit: Any, placement: Placement) -> None:
+    def gang(names: str, start: float, end: float | None = None) -> list[Pod]:
+        return [
+            Pod(
+                name=name,
+                uid=name,
+                gpus=1,
+                started=at(start),
+                terminal=end is not None,
+                exit_code=1 if end else None,
+                finished=at(end) if end else None,
+            )
+            for name in names
+        ]
+
+    def charged(attempt: Attempt, pods: list[Pod], now: float, **more: Any) -> Attempt:
+        return ledger.charge(attempt, pods, now=at(now), placement=placement, gang=2, **more)
+
+    first = charged(Attempt(number=1, name="a"), gang("ab", 0, 100), 200)
+    assert (first.gpu_seconds, first.started_at) == ("200", text_of(at(0)))
+    waits = ledger.evicted(first)
+    assert (waits.pods, waits.evictions, waits.evicted_seconds, waits.estimated) == (
+        *([], 1, "200"),
+        False,
+    )
+    assert charged(waits, [], 900) == waits
+    second = charged(waits, gang("cd", 1000), 1050)
+    assert (second.gpu_seconds, second.cost, second.started_at) == ("300", "0.03", text_of(at(0)))
+    failed = second.model_copy(update={"outcome": "Failed"})
+    ended = charged(failed, gang("cd", 1000, 1060), 1070, checkpoint=at(1040))
+    assert (ended.gpu_seconds, ended.wasted, ended.estimated) == ("320", "0.004", False)
+    twice = ledger.evicted(second)
+    assert (twice.evictions, twice.evicted_seconds, twice.estimated) == (2, "300", True)
+    guessed = charged(twice, gang("ef", 2000), 2010)
+    assert (guessed.estimated, guessed.gpu_seconds) == (True, "320")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "estimated"),
+    [("Lost", True), ("Stopped", True), ("Failed", False), ("Succeeded", False), (None, False)],
+)
+def test_a_job_that_ended_before_any_pod_was_seen_is_a_guess(
+    placement: Placement, outcome: str | None, estimated: bool
+) -> None:
+    attempt = Attempt(number=1, name="a", outcome=outcome)
+    charged = ledger.charge(attempt, [], now=at(9), placement=placement)
+    assert charged.estimated is estimated

@@ -220,3 +220,41 @@ def test_nothing_is_outdated_of_a_spec_that_is_not_valid(kit: Any) -> None:
     lineage = [Lineage(kind="Dataset", name="data", digest=digest_of("x"))]
     seen = replace(seen, status=seen.status.model_copy(update={"lineage": lineage}))
     assert finished.changed_upstream(seen) == ""
+
+
+@pytest.mark.parametrize(
+    ("keep", "after", "again"),
+    [
+        (None, 10**6, None),
+        ("1h", 0, 3600),
+        ("1h", 3599.5, 0.5),
+        ("1h", 3600, SOON),
+        ("1h", 10**6, SOON),
+    ],
+)
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_children_of_a_run_that_ended_go_after_a_while(
+    kit: Any, phase: str, keep: str | None, after: float, again: float | None
+) -> None:
+    value = trained(kit, phase=phase)
+    time = "2026-01-01T00:00:00Z"
+    condition = {"type": phase, "status": "True", "reason": "Done", "lastTransitionTime": time}
+    value["status"]["conditions"] = [condition]
+    key = Key("PyTorchJob", "default", "base-ptj-r1-a1")
+    job = Job(key, "j", 1, "pretrain", 1, complete=True)
+    settings = kit.SETTINGS.model_copy(update={"keep_finished": keep})
+    seen = replace(
+        world(kit, value, kit.done("Dataset")),
+        settings=settings,
+        jobs=(job,),
+        now=kit.START + kit.seconds(after),
+    )
+    verdict = finished.run(seen)
+    assert verdict
+    assert verdict.actions == ((Delete(key, "j"),) if again == SOON else ())
+    assert verdict.again == again
+    gone = finished.run(replace(seen, jobs=()))
+    leaving = finished.run(replace(seen, jobs=(replace(job, deleting=True),)))
+    for later in (gone, leaving):
+        assert later
+        assert (later.actions, later.again, later.phase) == ((), None, phase)

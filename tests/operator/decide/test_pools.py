@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from cupola_api.common import Attempt
+from cupola_operator.children import Placement, Resolved
 from cupola_operator.cluster import key_of
 from cupola_operator.decide import decide, pools
 
@@ -22,6 +24,9 @@ def world(kit: Any, kind: str, **fields: Any) -> Any:
         ("PretrainJob", {"parallelism": {"nodes": 5}}, "PoolTooSmall"),
         ("PretrainJob", {"parallelism": {"gpusPerNode": 9}}, "PoolTooSmall"),
         ("PretrainJob", {"pools": ["cpu"], "parallelism": {"gpusPerNode": 3}}, "PoolTooSmall"),
+        ("PretrainJob", {"pools": ["cpu", "tpu"]}, "PoolNotFound"),
+        ("PretrainJob", {"pools": ["h100", "cpu"]}, "PoolsDiffer"),
+        ("Evaluation", {"pools": ["h100", "cpu"]}, "PoolsDiffer"),
         ("FineTune", {}, None),
         ("FineTune", {"pools": ["tpu"]}, "PoolNotFound"),
         ("Evaluation", {}, None),
@@ -64,3 +69,53 @@ def test_a_dataset_is_made_on_the_data_pool(kit: Any) -> None:
     for name in ("cpu", "h100"):
         settings = kit.SETTINGS.model_copy(update={"data_pool": name})
         assert pools.chosen(replace(seen, settings=settings)).name == name
+
+
+@pytest.mark.parametrize(
+    ("names", "ends", "expected"),
+    [
+        ("", [], "a"),
+        ("bc", [], "a"),
+        ("bc", [("a", "PodsLost")], "a"),
+        ("bc", [("a", None)], "a"),
+        ("bc", [("a", "Unschedulable")], "b"),
+        ("bc", [("a", "Unschedulable"), ("b", None)], "b"),
+        ("bc", [("a", "Unschedulable"), ("b", "OOMKilled")], "b"),
+        ("bc", [("a", "Unschedulable"), ("b", "Unschedulable")], "c"),
+        ("bc", [("b", "Unschedulable"), ("c", "Unschedulable")], "a"),
+        ("", [("a", "Unschedulable")], "a"),
+        ("bc", [("elsewhere", "PodsLost")], "a"),
+        ("bc", [(None, "PodsLost")], "a"),
+    ],
+)
+def test_an_attempt_follows_the_last_one_until_that_found_no_room(
+    kit: Any, names: str, ends: list[tuple[str | None, str | None]], expected: str
+) -> None:
+    cpu = kit.SETTINGS.pools[0]
+    first, *others = (cpu.model_copy(update={"name": name}) for name in f"a{names}")
+    placement = Placement(pool=first, others=others, currency="USD", image="i")
+    attempts = [
+        Attempt(number=n, name="x", pool=name, reason=reason, outcome="Lost" if reason else None)
+        for n, (name, reason) in enumerate(ends, 1)
+    ]
+    seen = world(kit, "PretrainJob")
+    status = seen.status.model_copy(update={"attempts": attempts})
+    resolved = Resolved("m", "sha256:0", None, placement)  # type: ignore[arg-type]
+    found = pools.placed(replace(seen, status=status), resolved).placement
+    assert found.pool.name == expected
+    assert {found.pool.name, *(one.name for one in found.others)} == set(f"a{names}")
+
+
+def test_the_pools_of_a_run_are_all_in_its_config_map(kit: Any) -> None:
+    cluster = kit.Cluster()
+    cluster.create(kit.done("Dataset"))
+    key = key_of(cluster.create(kit.resource("PretrainJob", pools=["cpu", "slow"])))
+    cpu = kit.SETTINGS.pools[0]
+    slow = cpu.model_copy(update={"name": "slow", "price_per_gpu_hour": "0.01"})
+    settings = kit.SETTINGS.model_copy(update={"pools": [cpu, slow]})
+    (create,) = decide(kit.world(cluster, key, settings=settings)).actions
+    resolved = Resolved.of(create.value)
+    assert resolved
+    assert resolved.placement.pool == cpu
+    assert resolved.placement.others == [slow]
+    assert resolved.placement.on("slow").pool.price_per_gpu_hour == "0.01"

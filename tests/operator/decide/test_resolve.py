@@ -31,7 +31,7 @@ def ready(kit: Any, kind: str, **fields: Any) -> Any:
 POLICIES: dict[str, Any] = {
     "PretrainJob": (resolve.pretraining, contract.PretrainRun, "base-ptj-r1"),
     "FineTune": (resolve.tuning, contract.FineTuneRun, "tuned-ft-r1"),
-    "Evaluation": (resolve.evaluation, contract.EvaluateRun, "exam-ev-r1"),
+    "Evaluation": (resolve.evaluation, contract.EvaluateRun, "exam-eval-r1"),
     "Dataset": (resolve.listing, contract.ListRun, "data-dset-r1-list"),
 }
 

@@ -17,6 +17,8 @@ KINDS = {
     "U": ("Failed", "Wrong", FailureClass.USER),
     "B": ("Failed", "Bad", FailureClass.DATA),
     "L": ("Lost", "PodsLost", FailureClass.INFRASTRUCTURE),
+    "N": ("Lost", "Unschedulable", FailureClass.INFRASTRUCTURE),
+    "I": ("Lost", "ImageNotPulled", FailureClass.INFRASTRUCTURE),
     "S": ("Stopped", "Stopped", None),
     "D": ("Stopped", "Disrupted", None),
     "H": ("Stopped", "Suspended", None),
@@ -82,6 +84,9 @@ def attempts(*ends: str) -> list[Attempt]:
         (["!F", "!F", "!F", "F", "F"], False),
         (["!F", "!F", "!F", "F", "F", "F"], True),
         (["!U", "U"], True),
+        (["N", "I"] * 99, False),
+        (["L"] * 3 + ["N"] * 9, False),
+        (["L"] * 3 + ["N"] * 9 + ["L"], True),
     ],
 )
 def test_each_class_has_its_own_number_of_retries(ends: list[str], spent: bool) -> None:
@@ -99,6 +104,8 @@ def test_each_class_has_its_own_number_of_retries(ends: list[str], spent: bool) 
         (["S"], None),
         (["D", "D"], None),
         (["H"], None),
+        (["N"] * 9, None),
+        (["L", "N", "L"], 10),
         (["L"], None),
         (["L", "L"], 10),
         (["L", "S", "L"], 20),

@@ -42,7 +42,7 @@ def created(verdict: Any) -> Any:
     [
         ("PretrainJob", training.run, "base-ptj-r1-a1", "Training"),
         ("FineTune", training.run, "tuned-ft-r1-a1", "Tuning"),
-        ("Evaluation", evaluation.run, "exam-ev-r1-a1", "Evaluating"),
+        ("Evaluation", evaluation.run, "exam-eval-r1-a1", "Evaluating"),
         ("Dataset", dataset.run, "data-dset-r1-list-a1", "Listing"),
     ],
 )
@@ -98,7 +98,7 @@ def test_status_speaks_of_the_generation_that_was_seen(kit: Any) -> None:
 
 def test_what_an_evaluation_will_have_cost_follows_from_what_its_pod_says(kit: Any) -> None:
     world = resolved(kit, "Evaluation")
-    key = Key("Job", "default", "exam-ev-r1-a1")
+    key = Key("Job", "default", "exam-eval-r1-a1")
     pod = Pod(
         name="p", uid="p", owner="j", revision=1, stage="evaluate", attempt=1, gpus=2,
         started=kit.START,

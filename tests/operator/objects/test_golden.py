@@ -17,7 +17,6 @@ import yaml
 from cupola_api.artifact import digest_of
 from cupola_operator.build.configmap import config_map
 from cupola_operator.build.job import evaluation_job, stage_job
-from cupola_operator.build.pod import device_resources, thread_resources
 from cupola_operator.build.pytorchjob import pytorch_job
 from cupola_operator.build.run import (
     curate_run,
@@ -28,18 +27,20 @@ from cupola_operator.build.run import (
 )
 from cupola_operator.children import PLACEMENT, Resolved
 from cupola_operator.cluster import Key, Object, key_of
+from cupola_operator.settings import Settings
 from cupola_operator.world import World
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 TASK = {"input": "question", "output": "answer"}
 
 
-def seen(kit: Any, value: Object, *others: Object) -> World:
+def seen(kit: Any, value: Object, *others: Object, **settings: Any) -> World:
     cluster = kit.Cluster()
     key = key_of(cluster.create(value))
     for other in others:
         cluster.create(other)
-    world = kit.world(cluster, key)
+    of = Settings.model_validate({**kit.SETTINGS.to_json(), **settings})
+    world = kit.world(cluster, key, settings=of)
     assert isinstance(world, World)
     return world
 
@@ -104,7 +105,84 @@ def evaluation(kit: Any) -> tuple[World, Any, Object]:
     )
     pool = kit.SETTINGS.pools[0]
     run = evaluate_run(world, pool)
-    return world, run, config_map(world, "exam-ev-r1", run, pool, "cupola-trainer")
+    return world, run, config_map(world, "exam-eval-r1", run, pool, "cupola-trainer")
+
+
+CLUSTER = {
+    "store": "s3://models/cupola",
+    "storage": {
+        "endpoint": "https://s3.example.com",
+        "region": "eu-1",
+        "secret": "cupola-storage",
+        "serviceAccount": "cupola-runs",
+    },
+    "imagePullSecrets": ["registry"],
+    "queue": "everyone",
+    "dataPool": "h100",
+    "pools": [
+        {
+            "name": "h100",
+            "device": "Gpu",
+            "gpusPerNode": 8,
+            "nodes": 16,
+            "threadsPerGpu": 12,
+            "cpuPerGpu": "11",
+            "memoryPerGpu": "120Gi",
+            "pricePerGpuHour": "3.6",
+            "gpuWatts": 700,
+            "nodeSelector": {"example.com/gpu": "h100"},
+            "tolerations": [
+                {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+            ],
+            "resource": "nvidia.com/gpu",
+            "resources": {"rdma/hca_shared_devices": 1},
+            "sharedMemory": "64Gi",
+            "priorityClass": "training",
+            "runtimeClass": "nvidia",
+            "annotations": {"k8s.v1.cni.cncf.io/networks": "ib0"},
+            "env": {"NCCL_IB_HCA": "mlx5", "NCCL_DEBUG": "WARN"},
+            "security": {"runAsRoot": True, "capabilities": ["IPC_LOCK"]},
+            "topologyKey": "topology.kubernetes.io/rack",
+        }
+    ],
+}
+"""Settings of a cluster, with everything."""
+
+TEMPLATE = {
+    "labels": {"example.com/team": "nlp"},
+    "annotations": {"note": "first"},
+    "env": [{"name": "NCCL_DEBUG", "value": "INFO"}],
+    "envFromSecrets": ["hub"],
+    "volumes": [
+        {"name": "cache", "persistentVolumeClaim": {"claimName": "cache"}},
+        {"name": "files", "configMap": {"name": "files"}},
+        {"name": "big", "emptyDir": {"sizeLimit": "10Gi"}},
+    ],
+    "serviceAccountName": "runs",
+}
+"""spec.podTemplate, with everything."""
+
+
+def pretraining_on_a_cluster(kit: Any) -> tuple[World, Any, Object]:
+    value = kit.resource(
+        "PretrainJob", parallelism={"nodes": 2}, queue="team", podTemplate=TEMPLATE
+    )
+    world = seen(kit, value, kit.done("Dataset"), **CLUSTER)
+    pool = world.settings.pools[0]
+    run = pretrain_run(world, pool)
+    return world, run, config_map(world, "base-ptj-r1", run, pool, "cupola-trainer:1")
+
+
+def listing_on_a_cluster(kit: Any) -> tuple[World, Any, Object]:
+    sources = [
+        {"name": "a", "uri": "pvc://raw/web", "format": "Jsonl"},
+        {"name": "b", "uri": "pvc://raw/books", "format": "Jsonl"},
+        {"name": "c", "uri": "pvc://code/all", "format": "Python"},
+    ]
+    world = seen(kit, kit.resource("Dataset", sources=sources), **CLUSTER)
+    run = list_run(world)
+    pool = world.settings.pools[0]
+    return world, run, config_map(world, "data-dset-r1-list", run, pool, "cupola-curator:1")
 
 
 def read_back(value: Object) -> Resolved:
@@ -120,9 +198,14 @@ MAKERS: dict[str, Callable[[Any], tuple[World, Any, Object]]] = {
     "tuning": tuning,
     "evaluation": evaluation,
 }
+CLUSTERS: dict[str, Callable[[Any], tuple[World, Any, Object]]] = {
+    "pretraining-cluster": pretraining_on_a_cluster,
+    "listing-cluster": listing_on_a_cluster,
+}
 
 
 def attempt(kind: str, world: World, run: Any, resolved: Resolved) -> Object:
+    kind = kind.removesuffix("-cluster")
     if kind in ("pretraining", "tuning"):
         return pytorch_job(world, resolved, run, 2)
     if kind == "evaluation":
@@ -154,54 +237,29 @@ def check(name: str, value: Object) -> None:
     assert text == path.read_text(), f"{path.name} differs; see the head of {Path(__file__).name}"
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", MAKERS | CLUSTERS)
 def test_config_map(kit: Any, kind: str) -> None:
-    check(f"{kind}-configmap", MAKERS[kind](kit)[2])
+    check(f"{kind}-configmap", (MAKERS | CLUSTERS)[kind](kit)[2])
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", MAKERS | CLUSTERS)
 def test_attempt(kit: Any, kind: str) -> None:
-    world, run, value = MAKERS[kind](kit)
+    world, run, value = (MAKERS | CLUSTERS)[kind](kit)
     check(f"{kind}-attempt", attempt(kind, world, run, read_back(value)))
 
 
-@pytest.mark.parametrize(
-    ("pool", "gpus", "wanted"),
-    [
-        (0, 2, {"requests": {"cpu": "6", "memory": "3072Mi"}, "limits": {"memory": "3072Mi"}}),
-        (
-            1,
-            8,
-            {
-                "requests": {"memory": "12288Mi"},
-                "limits": {"nvidia.com/gpu": 8, "memory": "12288Mi"},
-            },
-        ),
-    ],
-)
-def test_a_pod_may_take_the_memory_of_its_devices(
-    kit: Any, pool: int, gpus: int, wanted: Object
-) -> None:
-    ours = kit.SETTINGS.pools[pool].model_copy(update={"memory_per_gpu": "1536Mi"})
-    assert device_resources(ours, gpus) == wanted
-
-
-def test_a_curation_pod_may_take_the_memory_of_one_slot(kit: Any) -> None:
-    ours = kit.SETTINGS.pools[1].model_copy(update={"memory_per_gpu": "1536Mi"})
-    assert thread_resources(ours) == {
-        "requests": {"cpu": "12", "memory": "1536Mi"},
-        "limits": {"memory": "1536Mi"},
-    }
-
-
 @pytest.mark.parametrize("kind", MAKERS)
-def test_a_run_resolved_before_pools_had_memory_is_read_back(kit: Any, kind: str) -> None:
+def test_a_run_resolved_by_an_older_version_is_read_back(kit: Any, kind: str) -> None:
     value = MAKERS[kind](kit)[2]
     notes = value["metadata"]["annotations"]
     placement = json.loads(notes[PLACEMENT])
-    placement["pool"].pop("memoryPerGpu", None)
-    notes[PLACEMENT] = json.dumps(placement)
-    assert read_back(value).placement.pool.memory_per_gpu is None
+    old = ("name", "device", "gpusPerNode", "nodes", "threadsPerGpu", "pricePerGpuHour", "gpuWatts")
+    pool = {field: placement["pool"][field] for field in old}
+    notes[PLACEMENT] = json.dumps({"pool": pool, "currency": "USD", "image": "cupola"})
+    found = read_back(value).placement
+    assert found.pool.memory_per_gpu is None
+    assert found.pool.scheduling_timeout == "10m"
+    assert (found.others, found.queue, found.image_pull_secrets) == ([], None, [])
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -217,15 +275,28 @@ def test_the_same_world_gives_the_same_object(kit: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_pods_hold_no_token_and_no_privilege(kit: Any, kind: str) -> None:
+def test_pods_fit_the_restricted_profile(kit: Any, kind: str) -> None:
     world, run, value = MAKERS[kind](kit)
     job = attempt(kind, world, run, read_back(value))
     spec = job["spec"].get("pytorchReplicaSpecs", {}).get("Master") or job["spec"]
     pod = spec["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
-    assert pod["securityContext"]["runAsNonRoot"] is True
-    security = pod["containers"][0]["securityContext"]
-    assert security == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert pod["enableServiceLinks"] is False
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert pod["containers"][0]["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    kinds = {key for volume in pod["volumes"] for key in volume if key != "name"}
+    assert kinds <= {"configMap", "emptyDir"}
 
 
 @pytest.mark.parametrize("kind", MAKERS)

@@ -47,3 +47,55 @@ def test_too_small_a_pool_says_what_is_lacking(
     with pytest.raises(Refused, match=words) as refused:
         pool.choose(kit.SETTINGS, wanted, nodes=nodes, gpus=gpus)
     assert refused.value.reason == "PoolTooSmall"
+
+
+def pools_of(kit: Any) -> Any:
+    """Settings with pools like h100 that differ in one thing each."""
+    h100 = kit.SETTINGS.pools[1]
+    more = [
+        h100.model_copy(update={"name": "a100"}),
+        h100.model_copy(update={"name": "small", "gpus_per_node": 4}),
+        h100.model_copy(update={"name": "few", "nodes": 1}),
+    ]
+    return kit.SETTINGS.model_copy(update={"pools": [*kit.SETTINGS.pools, *more]})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "nodes", "gpus", "names"),
+    [
+        ([], 2, 8, []),
+        (["h100"], 2, 8, []),
+        (["h100", "a100"], 2, 8, ["a100"]),
+        (["h100", "a100", "h100", "a100"], 2, None, ["a100"]),
+        (["h100", "small"], 2, 4, ["small"]),
+        (["h100", "few", "a100"], 1, 8, ["few", "a100"]),
+    ],
+)
+def test_the_other_pools_come_in_their_order(
+    kit: Any, wanted: list[str], nodes: int, gpus: int | None, names: list[str]
+) -> None:
+    settings = pools_of(kit)
+    first = pool.choose(settings, wanted, nodes=nodes, gpus=gpus)
+    found = pool.others(settings, wanted, first, nodes=nodes, gpus=gpus)
+    assert [one.name for one in found] == names
+
+
+@pytest.mark.parametrize(
+    ("other", "nodes", "gpus", "words"),
+    [
+        ("tpu", 1, 8, "no pool 'tpu'"),
+        ("small", 1, 8, "a node of pool 'small' has 4 devices"),
+        ("small", 1, None, "spec.parallelism.gpusPerNode, or leave"),
+        ("few", 2, 8, "pool 'few' has 1 nodes"),
+        ("cpu", 1, 1, "of kind Gpu, and those of 'cpu' of kind Cpu"),
+    ],
+)
+def test_another_pool_must_take_the_same_layout(
+    kit: Any, other: str, nodes: int, gpus: int | None, words: str
+) -> None:
+    settings, wanted = pools_of(kit), ["h100", other]
+    first = pool.choose(settings, wanted, nodes=nodes, gpus=gpus)
+    with pytest.raises(Refused, match=words) as refused:
+        pool.others(settings, wanted, first, nodes=nodes, gpus=gpus)
+    reasons = {"tpu": "PoolNotFound", "cpu": "PoolsDiffer"}
+    assert refused.value.reason == reasons.get(other, "PoolTooSmall")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cupola_api import run as contract
 from cupola_operator import labels
 from cupola_operator.build.metadata import child
@@ -11,9 +13,30 @@ from cupola_operator.settings import Pool
 from cupola_operator.world import World
 
 
-def config_map(world: World, name: str, run: contract.Run, pool: Pool, image: str) -> Object:
-    """The ConfigMap that holds `run`, to be computed on `pool` at the price of today."""
-    placement = Placement(pool=pool, currency=world.settings.currency, image=image)
+def config_map(
+    world: World,
+    name: str,
+    run: contract.Run,
+    pool: Pool,
+    image: str,
+    *,
+    others: Sequence[Pool] = (),
+) -> Object:
+    """The ConfigMap that holds `run`, to be computed on `pool` at the price of today.
+
+    `others`: the pools that it goes to, in this order, when that one has no room. All that shapes
+    its pods is in it, so that a change of the settings touches later runs only.
+    """
+    settings = world.settings
+    placement = Placement(
+        pool=pool,
+        others=list(others),
+        currency=settings.currency,
+        image=image,
+        image_pull_secrets=settings.image_pull_secrets,
+        storage=settings.storage,
+        queue=settings.queue,
+    )
     metadata = child(world, name, {labels.REVISION: str(world.revision)})
     return {
         "apiVersion": "v1",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from cupola_api.run import EvaluateRun
 from cupola_operator import names
-from cupola_operator.build import pod
+from cupola_operator.build import pod, queue, resources
 from cupola_operator.build.metadata import child, tags
 from cupola_operator.children import Resolved
 from cupola_operator.cluster import Object
@@ -38,13 +38,13 @@ def stage_job(
         stage=stage,
         name=names.job(world.key.kind, world.key.name, world.revision, stage, attempt),
         component="curator",
-        command=["curate", pod.RUN_PATH, "--stage", stage],
+        args=["curate", pod.RUN_PATH, "--stage", stage],
         attempt=attempt,
         parts=parts,
         at_once=at_once,
         gpus=1,
         threads=threads,
-        resources=pod.thread_resources(resolved.placement.pool),
+        needs=resources.of_threads(resolved.placement.pool),
     )
 
 
@@ -58,13 +58,13 @@ def evaluation_job(world: World, resolved: Resolved, run: EvaluateRun, attempt: 
         stage="evaluate",
         name=names.job(world.key.kind, world.key.name, world.revision, None, attempt),
         component="trainer",
-        command=["evaluate", pod.RUN_PATH],
+        args=["evaluate", pod.RUN_PATH],
         attempt=attempt,
         parts=1,
         at_once=1,
         gpus=gpus,
         threads=run.threads,
-        resources=pod.device_resources(pool, gpus),
+        needs=resources.of_devices(pool, gpus, run.threads),
     )
 
 
@@ -80,13 +80,13 @@ def _job(
     stage: str,
     name: str,
     component: str,
-    command: list[str],
+    args: list[str],
     attempt: int,
     parts: int,
     at_once: int,
     gpus: int,
     threads: int,
-    resources: Object,
+    needs: Object,
 ) -> Object:
     pool = resolved.placement.pool
     marks = tags(
@@ -94,11 +94,13 @@ def _job(
     )
     metadata = child(world, name, marks)
     retries = {"backoffLimitPerIndex": RETRIES_PER_PART} if parts > 1 else {"backoffLimit": 0}
+    line = queue.of(world, resolved)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata,
+        "metadata": queue.labelled(metadata, line),
         "spec": {
+            **queue.suspended(line),
             "completionMode": "Indexed",
             "completions": parts,
             "parallelism": min(at_once, parts),
@@ -106,13 +108,14 @@ def _job(
             # Two pods never work on the same part, not even while the first one is ending.
             "podReplacementPolicy": "Failed",
             "template": pod.template(
+                world,
                 resolved,
                 container="main",
-                command=["python", "-m", "cupola_trainer", *command],
+                args=["python", "-m", "cupola_trainer", *args],
                 labels=metadata["labels"],
                 attempt=names.attempt_id(attempt, world.uid),
                 threads=threads,
-                resources=resources,
+                resources=needs,
             ),
         },
     }

@@ -6,11 +6,12 @@ The dialect of the Kubeflow training operator v1 is in this file alone.
 from __future__ import annotations
 
 from cupola_api.run import FineTuneRun, PretrainRun
-from cupola_operator import names
-from cupola_operator.build import pod
+from cupola_operator import labels, names
+from cupola_operator.build import pod, queue, resources
 from cupola_operator.build.metadata import child, tags
 from cupola_operator.children import Resolved
 from cupola_operator.cluster import Object
+from cupola_operator.pools import Pool
 from cupola_operator.world import World
 
 _SECONDS_TO_EXIT = 5
@@ -37,18 +38,23 @@ def pytorch_job(
         world, names.training_job(world.key.kind, world.key.name, world.revision, attempt), marks
     )
     template = pod.template(
+        world,
         resolved,
         container="pytorch",
         # torchrun takes nodes, ranks and rendezvous from PET_* of the training operator.
-        command=[
+        args=[
             *("python", "-m", "torch.distributed.run"),
             *("-m", "cupola_trainer", verb, pod.RUN_PATH),
         ],
         labels=metadata["labels"],
         attempt=names.attempt_id(attempt, world.uid),
         threads=ranks.threads,
-        resources=pod.device_resources(pool, ranks.gpus_per_node),
-        shared_memory=ranks.device == "Gpu",
+        resources=resources.of_training(
+            pool, ranks.gpus_per_node, ranks.gpus_per_node * ranks.threads
+        ),
+        shared_memory=resources.shared_memory(pool, ranks.gpus_per_node),
+        security=pool.security,
+        affinity=_near(pool, marks) if ranks.nodes > 1 else None,
         environment={
             # Each line of the log begins with the local rank that printed it.
             "PET_TEE": "3",
@@ -57,16 +63,31 @@ def pytorch_job(
         },
     )
     replicas = {"Master": 1} | ({"Worker": ranks.nodes - 1} if ranks.nodes > 1 else {})
+    line = queue.of(world, resolved)
     return {
         "apiVersion": "kubeflow.org/v1",
         "kind": "PyTorchJob",
-        "metadata": metadata,
+        "metadata": queue.labelled(metadata, line),
         "spec": {
             "nprocPerNode": str(ranks.gpus_per_node),
-            "runPolicy": {"cleanPodPolicy": "Running", "backoffLimit": 0},
+            "runPolicy": {
+                "cleanPodPolicy": "Running",
+                "backoffLimit": 0,
+                **queue.suspended(line),
+            },
             "pytorchReplicaSpecs": {
                 role: {"replicas": number, "restartPolicy": "Never", "template": template}
                 for role, number in replicas.items()
             },
         },
     }
+
+
+def _near(pool: Pool, marks: dict[str, str]) -> Object | None:
+    """The pods of an attempt go near each other where there is room, if the pool says what near is."""
+    if pool.topology_key is None:
+        return None
+    same = {key: marks[key] for key in (labels.UID, labels.REVISION, labels.STAGE, labels.ATTEMPT)}
+    term = {"labelSelector": {"matchLabels": same}, "topologyKey": pool.topology_key}
+    preferred = [{"weight": 100, "podAffinityTerm": term}]
+    return {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}

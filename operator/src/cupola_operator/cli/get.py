@@ -166,11 +166,13 @@ def cell(value: Object, column: Column, now: datetime) -> str:
     return " ".join(str(found).split())
 
 
-_STEP = re.compile(r"\.(?P<name>\w+)|\[(?P<index>\d+)\]|\[\?\(@\.(?P<key>\w+)=='(?P<is>[^']*)'\)\]")
+_STEP = re.compile(
+    r"\.(?P<name>\w+)|\[(?P<index>\d+|-1:)\]|\[\?\(@\.(?P<key>\w+)=='(?P<is>[^']*)'\)\]"
+)
 
 
 def look_up(value: Any, path: str) -> Any:
-    """What a JSONPath of a printer column finds, or None: names, positions, `[?(@.type=='Ready')]`.
+    """What a JSONPath of a printer column finds, or None: names, `[0]`, `[-1:]`, `[?(@.type=='Ready')]`.
 
     Raises ValueError for a path of another form.
     """
@@ -188,8 +190,8 @@ def look_up(value: Any, path: str) -> Any:
                 items = [
                     i for i in items if isinstance(i, dict) and i.get(step["key"]) == step["is"]
                 ]
-            index = int(step["index"] or 0)
-            value = items[index] if index < len(items) else None
+            index = int((step["index"] or "0").rstrip(":"))
+            value = items[index] if index < len(items) and items else None
     return value
 
 

@@ -67,7 +67,7 @@ def charge(
     kept = {time.uid for time in times}
     beyond = [_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
     intervals = [interval for time in [*times, *beyond] if (interval := _interval(time))]
-    seen = _used(intervals)
+    seen = Decimal(attempt.evicted_seconds or 0) + _used(intervals)
     used = max(seen, Decimal(attempt.gpu_seconds))
     if attempt.outcome in (None, "Succeeded"):
         wasted = Decimal(0) if gang else _used(i for i in intervals if i.outcome == "Failed")
@@ -75,10 +75,13 @@ def charge(
         wasted = used - (seen - _used(intervals, after=checkpoint))
     else:
         wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
-    begin = min((i.start for i in intervals), default=None)
+    earlier = time_of(attempt.started_at) if attempt.evictions else None
+    begin = min([*([earlier] if earlier else []), *(i.start for i in intervals)], default=None)
     last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
+    price = placement.on(attempt.pool).pool.price
+    guessed = attempt.evictions is not None and attempt.estimated
     here = {pod.uid for pod in pods}
-    expected = min(gang, MAX_PODS) if gang else attempt.outcome == "Lost"
+    expected = min(gang, MAX_PODS) if gang else attempt.outcome in ("Lost", "Stopped")
     unseen = len(times) < expected
     for time in times:
         waits = time.started_at is None and time.uid in here
@@ -89,9 +92,25 @@ def charge(
             "started_at": text_of(begin) if begin else None,
             "ended_at": text_of(last) if attempt.outcome else None,
             "gpu_seconds": amount(used),
-            "cost": amount(used * placement.pool.price / _HOUR),
-            "wasted": amount(wasted * placement.pool.price / _HOUR),
-            "estimated": attempt.outcome is not None and (unseen or used > seen),
+            "cost": amount(used * price / _HOUR),
+            "wasted": amount(wasted * price / _HOUR),
+            "estimated": guessed or (attempt.outcome is not None and (unseen or used > seen)),
+        }
+    )
+
+
+def evicted(attempt: Attempt) -> Attempt:
+    """The attempt after Kueue evicted its pods: what they used is one sum, and others may come.
+
+    They saved as they ended, so it is wasted only if the attempt loses what it has saved.
+    """
+    return attempt.model_copy(
+        update={
+            "pods": [],
+            "evictions": (attempt.evictions or 0) + 1,
+            "evicted_seconds": attempt.gpu_seconds,
+            "estimated": attempt.estimated
+            or any(time.estimated or not time.outcome for time in attempt.pods),
         }
     )
 
@@ -102,6 +121,7 @@ def total(
     """What all attempts cost together; `to_come`: device seconds that the run still needs."""
     attempts = list(attempts)
     used = sum((Decimal(a.gpu_seconds) for a in attempts), Decimal(0))
+    joules = sum((Decimal(a.gpu_seconds) * _watts(a, placement) for a in attempts), Decimal(0))
     accrued = sum((Decimal(a.cost) for a in attempts), Decimal(0))
     return Cost(
         currency=placement.currency,
@@ -109,7 +129,7 @@ def total(
         projected=amount(accrued + to_come * placement.pool.price / _HOUR),
         wasted=amount(sum((Decimal(a.wasted) for a in attempts), Decimal(0))),
         gpu_hours=amount(used / _HOUR),
-        energy_kwh=amount(used * Decimal(str(placement.pool.watts)) / _KWH),
+        energy_kwh=amount(joules / _KWH),
     )
 
 
@@ -139,6 +159,10 @@ def amount(value: Decimal | int) -> str:
     """A decimal string of at most six places, without trailing zeros."""
     text = f"{Decimal(value).quantize(_PLACES):f}"
     return text.rstrip("0").rstrip(".")
+
+
+def _watts(attempt: Attempt, placement: Placement) -> Decimal:
+    return Decimal(str(placement.on(attempt.pool).pool.watts))
 
 
 def _used(intervals: Iterable[_Interval], after: datetime | None = None) -> Decimal:

@@ -7,6 +7,7 @@ has a chain of them, and the first that speaks wins. The chains read like a tabl
 - `revision`: what an earlier revision left running ends first.
 - `finished`: nothing runs again; upstream changes and thresholds are judged.
 - `hold`: it is suspended before it starts.
+- `permitted`: what it may use, and what its pods can reach.
 - `pools`: where it would compute.
 - `references`: what it refers to is there, finished, and fits together.
 - `resolve`: the run becomes one immutable ConfigMap.
@@ -26,6 +27,7 @@ from cupola_operator.decide import (
     evaluation,
     finished,
     hold,
+    permitted,
     pools,
     references,
     resolve,
@@ -46,6 +48,8 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         revision.earlier_run_ends,
         finished.run,
         hold.before_start,
+        permitted.unreachable,
+        permitted.not_allowed,
         references.circular,
         references.waiting,
         resolve.listing,
@@ -56,6 +60,8 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         revision.earlier_run_ends,
         finished.run,
         hold.before_start,
+        permitted.unreachable,
+        permitted.not_allowed,
         pools.unfit,
         references.waiting,
         references.tokenizers_differ,
@@ -67,6 +73,8 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         revision.earlier_run_ends,
         finished.run,
         hold.before_start,
+        permitted.unreachable,
+        permitted.not_allowed,
         pools.unfit,
         references.circular,
         references.waiting,
@@ -80,6 +88,8 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         revision.earlier_run_ends,
         finished.evaluation,
         hold.before_start,
+        permitted.unreachable,
+        permitted.not_allowed,
         pools.unfit,
         references.waiting,
         references.dataset_without_task,

@@ -16,7 +16,7 @@ from cupola_api.control import Recovery
 from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, text_of
 from cupola_operator.cluster import Key, key_of
-from cupola_operator.decide import hold, retry
+from cupola_operator.decide import hold, obstacles, permitted, retry
 from cupola_operator.decide.ending import (
     SUCCEEDED,
 )
@@ -85,12 +85,17 @@ def _start(world: World, stage: Stage, before: Sequence[Attempt]) -> Verdict:
             f"attempt {number} starts when pod {other.name}, made before it, has ended",
             again=SOON,
         )
+    if barred := permitted.forbidden(world):
+        return barred
     value = stage.make(number)
+    where = (
+        f" on pool {stage.resolved.placement.pool.name}" if stage.resolved.placement.others else ""
+    )
     after = (Key(value["kind"], world.key.namespace, before[-1].name),) if before else ()
     return Verdict(
         phase,
         stage.reason,
-        f"attempt {number} starts as {key_of(value).name}",
+        f"attempt {number} starts as {key_of(value).name}{where}",
         actions=(Create(value, after),),
         again=SOON,
     )
@@ -98,9 +103,14 @@ def _start(world: World, stage: Stage, before: Sequence[Attempt]) -> Verdict:
 
 def _watch(world: World, stage: Stage, attempt: Attempt) -> Verdict:
     """Say how the attempt is; look again when there is news of its progress."""
-    pods = stage.pods(world, attempt)
+    pods, job = stage.pods(world, attempt), stage.job(world, attempt.number)
     again = hold.again(world, stage.resolved.placement, stage.devices)
-    if any(pod.started for pod in pods):
+    held = obstacles.queued(job, pods, world.now) or obstacles.stuck(world, stage, job, pods)
+    if held:
+        return replace(held, again=again)
+    waits = obstacles.again(stage, pods, world.now)
+    again = min(again, waits) if waits else again
+    if any(pod.started for pod in pods) and not any(pod.obstacle for pod in pods if stage.gang):
         message = f"attempt {attempt.number} ({attempt.name}) is running{_origin(attempt)}"
         return Verdict(Phase.RUNNING, stage.reason, message, again=again)
     obstacle = next((pod.waiting for pod in pods if pod.waiting), "")

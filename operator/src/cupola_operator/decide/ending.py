@@ -9,9 +9,10 @@ from datetime import datetime
 from cupola_api.common import Attempt, FailureClass
 from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, Pod
-from cupola_operator.decide import failure
+from cupola_operator.decide import failure, obstacles
 from cupola_operator.decide.failure import Failure
 from cupola_operator.decide.stage import Stage
+from cupola_operator.podstate import UNSCHEDULABLE
 
 SUCCEEDED, FAILED, LOST, STOPPED = "Succeeded", "Failed", "Lost", "Stopped"
 """Outcomes: Failed is its program's doing, Lost the cluster's; Stopped, in good order, from outside."""
@@ -43,17 +44,18 @@ def ending(
     is missing or another one, because the training operator makes a missing pod again, alone, and
     the others wait for it in vain. A Job ends as its conditions say; a pod of it that failed by the
     user's or the data's fault ends it at once. An attempt whose Job was deleted ends with its last
-    pod, which may still say how.
+    pod, which may still say how. What Kueue suspends does not end: other pods take the place of
+    those that it evicts. What finds no room in its pool ends if there is another pool.
     """
     speakers = [pod for pod in pods if pod.succeeded and (pod.master or not stage.gang)]
     for pod in speakers:
         if pod.outcome and stage.done(pod.outcome):
             return Ending(SUCCEEDED, "Completed", pod.outcome.message, result=pod.outcome)
+    if job and job.held:
+        return None
     worst = failure.worst(pods)
-    if worst and (stage.gang or worst.cause in (FailureClass.USER, FailureClass.DATA)):
-        return of_failure(worst)
-    if overdue := next((pod for pod in pods if pod.overdue(now)), None):
-        return _lost(f"pod {overdue.name} should be gone and is not; its node does not answer")
+    if end := _not_started(stage, pods, now) or _of_pods(stage, worst, pods, now):
+        return end
     if job is None or job.deleting:
         if any(pod.lingers(now) for pod in pods):
             return None
@@ -65,6 +67,17 @@ def ending(
     if job.complete or job.failed:
         end = of_failure(worst) if worst and job.failed else _unanswered(speakers)
         return end or _lost(f"Job {attempt.name} ended, and no pod is left to say how")
+    return None
+
+
+def _of_pods(
+    stage: Stage, worst: Failure | None, pods: Sequence[Pod], now: datetime
+) -> Ending | None:
+    """The end of an attempt by one of its pods, whatever its Job says."""
+    if worst and (stage.gang or worst.cause in (FailureClass.USER, FailureClass.DATA)):
+        return of_failure(worst)
+    if overdue := next((pod for pod in pods if pod.overdue(now)), None):
+        return _lost(f"pod {overdue.name} should be gone and is not; its node does not answer")
     return None
 
 
@@ -128,5 +141,15 @@ def _broken(attempt: Attempt, job: Job, pods: Sequence[Pod]) -> Ending | None:
     return None
 
 
-def _lost(message: str) -> Ending:
-    return Ending(LOST, PODS_LOST, message, FailureClass.INFRASTRUCTURE)
+def _not_started(stage: Stage, pods: Sequence[Pod], now: datetime) -> Ending | None:
+    """The end of an attempt that did not find room, or whose pods gave up waiting for one that did not."""
+    if reason := obstacles.no_room(stage, pods, now):
+        return _lost(reason, UNSCHEDULABLE)
+    missed = obstacles.unmet(pods) if stage.gang else None
+    if missed:
+        return _lost(f"pod {missed.name} did not start: {missed.waiting}", missed.obstacle)
+    return None
+
+
+def _lost(message: str, reason: str = PODS_LOST) -> Ending:
+    return Ending(LOST, reason, message, FailureClass.INFRASTRUCTURE)

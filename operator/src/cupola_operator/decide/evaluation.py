@@ -5,7 +5,7 @@ from __future__ import annotations
 from cupola_api.evaluation import EvaluationStatus
 from cupola_api.run import EvaluateRun
 from cupola_operator.build.job import evaluation_gpus, evaluation_job
-from cupola_operator.decide import finished, progress, resolve
+from cupola_operator.decide import finished, pools, progress, resolve
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
@@ -18,6 +18,7 @@ def run(world: World) -> Verdict:
     if resolved is None or not isinstance(resolved.run, EvaluateRun):
         raise TypeError(f"ConfigMap {world.run_name()} holds no evaluation")
     measurement = resolved.run
+    resolved = pools.placed(world, resolved)
     stage = Stage(
         label="evaluate",
         reason="Evaluating",

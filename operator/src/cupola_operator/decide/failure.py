@@ -8,13 +8,17 @@ from typing import NamedTuple
 
 from cupola_api.common import FailureClass
 from cupola_api.outcome import Outcome, OutcomeKind
-from cupola_operator.children import START_ERRORS, Pod
+from cupola_operator.children import Pod
+from cupola_operator.podstate import START_ERRORS
 
 STOPPED, DISRUPTED, KILLED, NO_MESSAGE = "Stopped", "Disrupted", "Killed", "NoMessage"
 OOM_KILLED, START_ERROR = "OOMKilled", "StartError"
 
 FOLLOWING = "RankLost"
 """What a rank says when it lost another one: that one is to blame."""
+
+UNMET = "MasterNotFound"
+"""Of a pod that waited for the one with rank 0 in vain, before its program began."""
 
 _SIGTERM = 143
 _SIGKILL = 137
@@ -35,6 +39,9 @@ class Failure(NamedTuple):
 def of(pod: Pod) -> Failure:
     """The failure of a pod: by its own word, else by what its node says, else by its exit code."""
     said = pod.outcome
+    if pod.unmet:
+        why = f"pod {pod.name} did not find rank 0 in the cluster's DNS, and gave up"
+        return _infrastructure(UNMET, why)
     if said and said.outcome is OutcomeKind.FAILED:
         return _said(pod, said)
     stopped = said is not None or pod.exit_code == _SIGTERM
@@ -73,7 +80,7 @@ def blame(failure: Failure) -> tuple[int, bool]:
             order = 1
         case _ if failure.reason in (DISRUPTED, KILLED):
             order = 2
-        case _ if failure.reason == FOLLOWING:
+        case _ if failure.reason in (FOLLOWING, UNMET):
             order = 6
         case _:
             order = 4 if failure.reason == NO_MESSAGE else 3

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from cupola_api.common import Phase, Status
 from cupola_api.evaluation import Evaluation, EvaluationStatus
+from cupola_api.quantities import seconds
+from cupola_operator.children import time_of
 from cupola_operator.decide import thresholds
 from cupola_operator.decide.verdict import SOON, Delete, Verdict, stalled
 from cupola_operator.resources import refers_to
@@ -16,19 +18,23 @@ def run(world: World) -> Verdict | None:
     """A run that Succeeded or Failed does not run again until spec.revision is raised.
 
     If something that it was made from has another artifact now, the condition Outdated is True
-    with reason UpstreamChanged. What runs all the same is deleted.
+    with reason UpstreamChanged. What runs all the same is deleted. So are its PyTorchJobs and Jobs,
+    with their pods and logs, when keepFinished of the installation's settings is over; they are not
+    made again. Status stays.
     """
     status = world.status
     if status.phase not in (Phase.SUCCEEDED, Phase.FAILED):
         return None
     ready = status.condition("Ready")
-    left = _left_running(world)
+    left, kept = _left_running(world), _kept(world)
+    if not left and kept is not None and kept <= 0:
+        left = tuple(Delete(job.key, job.uid) for job in world.jobs if not job.deleting)
     return Verdict(
         status.phase,
         ready.reason if ready else status.phase.value,
         ready.message if ready else "",
         actions=left,
-        again=SOON if left else None,
+        again=SOON if left else kept,
         outdated=changed_upstream(world),
     )
 
@@ -87,6 +93,16 @@ def changed_upstream(world: World) -> str:
         f"{' and '.join(changed)} changed since revision {world.revision} read it; raise "
         "spec.revision to run again"
     )
+
+
+def _kept(world: World) -> float | None:
+    """Seconds for which the children of a run that ended stay; None: there are none, or they stay."""
+    keep = world.settings.keep_finished
+    ended = world.status.condition(world.status.phase.value)
+    since = time_of(ended.last_transition_time) if ended else None
+    if keep is None or since is None or all(job.deleting for job in world.jobs):
+        return None
+    return seconds(keep) - (world.now - since).total_seconds()
 
 
 def _left_running(world: World) -> tuple[Delete, ...]:

@@ -37,6 +37,7 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     if last is None:
         return world.status, None
     pods = stage.pods(world, last)
+    last = _readmitted(world, stage, last, pods)
     old = recorded(last)
     if old and not pods:
         return _gone(world.status, last), None
@@ -62,6 +63,20 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
 
 
+def _readmitted(world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]) -> Attempt:
+    """The attempt, whose gang Kueue evicted, without the pods that it had: others take their place.
+
+    All of them are gone. Where only some are, the gang is broken as any other.
+    """
+    job = stage.job(world, attempt.number)
+    if attempt.outcome or not attempt.pods or not stage.gang or job is None or not job.queue:
+        return attempt
+    known = {time.uid for time in attempt.pods}
+    if any(pod.uid in known for pod in pods) or job.complete or job.failed or job.deleting:
+        return attempt
+    return ledger.evicted(attempt)
+
+
 def _gone(status: Status, last: Attempt) -> Status:
     """Status when nothing is left of the newest attempt: a pod whose end was not seen is a guess."""
     if last.estimated or all(time.outcome for time in last.pods):
@@ -75,12 +90,14 @@ def _begun(world: World, stage: Stage, after: int) -> Attempt | None:
     """An attempt that status does not hold yet: its Job is there, or pods that outlived the Job."""
     for job in stage.jobs(world):
         if job.attempt > after:
-            return Attempt(number=job.attempt, name=job.key.name, stage=stage.recorded)
+            return Attempt(
+                number=job.attempt, name=job.key.name, stage=stage.recorded, pool=job.pool
+            )
     for pod in world.pods:
         ours = (pod.resource, pod.revision, pod.stage) == (world.uid, world.revision, stage.label)
         if ours and pod.attempt == after + 1:
             name = str(stage.make(pod.attempt)["metadata"]["name"])
-            return Attempt(number=pod.attempt, name=name, stage=stage.recorded)
+            return Attempt(number=pod.attempt, name=name, stage=stage.recorded, pool=pod.pool)
     return None
 
 

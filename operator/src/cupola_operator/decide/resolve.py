@@ -20,7 +20,7 @@ LISTING = "list"
 
 
 def pretraining(world: World) -> Verdict | None:
-    """A PretrainJob is planned: shape, steps, batch, learning rate, layout, pool and its price.
+    """A PretrainJob is planned: shape, steps, batch, learning rate, layout, pools and their prices.
 
     From then on a change of the installation's settings or of what it refers to changes nothing.
     A plan that cannot be made is Stalled and says why.
@@ -110,6 +110,7 @@ def _resolve(
     image = world.settings.curator_image if curates else world.settings.trainer_image
     try:
         pool, run = pools.chosen(world), make()
+        others = pools.others(world, pool)
     except Refused as refused:
         return stalled(refused.reason, refused.message)
     before = world.status.run.digest if world.status.run else None
@@ -125,6 +126,6 @@ def _resolve(
         Phase.PENDING,
         "Resolving",
         f"revision {world.revision} is resolved into ConfigMap {name}",
-        actions=(Create(config_map(world, name, run, pool, image)),),
+        actions=(Create(config_map(world, name, run, pool, image, others=others)),),
         again=SOON,
     )

@@ -5,7 +5,8 @@ progress between them. Each class of failure has its own number of retries (spec
 pause: a failure of the infrastructure is repeated at once, the next after 10 s, then 20 s, doubling
 up to 5 minutes; of the others the first already after 10 s. An attempt that was stopped in good
 order (a drained node, a stopped laptop) counts as the infrastructure's, but is repeated at once; one
-that Cupola itself stopped (suspended, out of budget), or that a person forgave, does not count.
+that Cupola itself stopped (suspended, out of budget), that never started (`obstacles`), or that a
+person forgave, does not count.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from datetime import datetime, timedelta
 from cupola_api.common import Attempt, FailureClass
 from cupola_api.control import Recovery
 from cupola_operator.children import time_of
-from cupola_operator.decide.ending import STOPPED, SUCCEEDED
+from cupola_operator.decide.ending import LOST, STOPPED, SUCCEEDED
 from cupola_operator.decide.failure import DISRUPTED
 from cupola_operator.decide.failure import STOPPED as ASKED
+from cupola_operator.decide.obstacles import NOT_STARTED
 
 FIRST_DELAY = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(minutes=5)
@@ -60,13 +62,21 @@ def _counted(attempts: Sequence[Attempt]) -> list[Attempt]:
     return [
         attempt
         for attempt in recent
-        if attempt.outcome != SUCCEEDED and not attempt.forgiven and not _held(attempt)
+        if attempt.outcome != SUCCEEDED
+        and not attempt.forgiven
+        and not _held(attempt)
+        and not _unstarted(attempt)
     ]
 
 
 def _held(attempt: Attempt) -> bool:
     """Whether Cupola itself stopped it."""
     return attempt.outcome == STOPPED and attempt.reason not in (ASKED, DISRUPTED)
+
+
+def _unstarted(attempt: Attempt) -> bool:
+    """Whether it ended before all of its pods began."""
+    return attempt.outcome == LOST and attempt.reason in NOT_STARTED
 
 
 def _cause(attempt: Attempt) -> FailureClass:

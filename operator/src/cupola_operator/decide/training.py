@@ -6,7 +6,7 @@ from cupola_api.common import Progress, Status
 from cupola_api.outcome import Outcome
 from cupola_api.run import FineTuneRun, PretrainRun
 from cupola_operator.build.pytorchjob import VERBS, pytorch_job
-from cupola_operator.decide import finished, progress, resolve
+from cupola_operator.decide import finished, pools, progress, resolve
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
@@ -25,6 +25,7 @@ def run(world: World) -> Verdict:
     if resolved is None or not isinstance(resolved.run, PretrainRun | FineTuneRun):
         raise TypeError(f"ConfigMap {world.run_name()} holds no training")
     training = resolved.run
+    resolved = pools.placed(world, resolved)
     stage = Stage(
         label=VERBS[training.kind],
         reason=REASONS[training.kind],

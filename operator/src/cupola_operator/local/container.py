@@ -16,6 +16,9 @@ from cupola_operator.local.paths import rewrite
 TERMINATION_LOG = "/dev/termination-log"
 """Kubernetes' default of terminationMessagePath."""
 
+_OURS = {"TMPDIR", "HOME"}
+"""Variables of the container's file system: here they are of this machine (`base_environment`)."""
+
 _REFERENCE = re.compile(r"\$(\$|\(([^()]+)\))")
 _INDEXED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
@@ -39,17 +42,22 @@ def launch(
     """The process of a pod whose files lie in `folder`.
 
     `base` is the environment that an image would bring, `python` the interpreter that `python`
-    stands for. Raises CannotStart.
+    stands for. What confines a container (users, capabilities, a read-only root) and what places it
+    (nodes, queues, priorities) means nothing here. Raises CannotStart.
     """
     container = only_container(pod)
     places = mounts(pod, folder)
     environment = dict(base)
     for variable in container.get("env", []):
+        if variable["name"] in _OURS:
+            continue
         value = _value(variable, pod, address)
         environment[variable["name"]] = rewrite(_expand(value, environment), places)
     words = [*container.get("command", []), *container.get("args", [])]
-    if not container.get("command"):
-        raise CannotStart("the pod has no command, and there is no image to take one from")
+    if not words:
+        raise CannotStart(
+            "the pod has neither command nor args, and there is no image to take them from"
+        )
     command = [rewrite(_expand(word, environment), places) for word in words]
     if command[0] == "python":
         command[0] = python

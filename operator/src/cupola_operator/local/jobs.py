@@ -1,7 +1,7 @@
 """The Job controller of Kubernetes (batch/v1) for one machine: Job -> pods -> conditions. Pure.
 
-What Cupola uses of it: Indexed completion, parallelism, backoffLimit and backoffLimitPerIndex. A pod
-is replaced only when it has ended (podReplacementPolicy: Failed), and a Job is Failed only when no
+What Cupola uses of it: Indexed completion, parallelism, suspend, backoffLimit and
+backoffLimitPerIndex. A pod is replaced only when it has ended (podReplacementPolicy: Failed), and a Job is Failed only when no
 pod of it is left running. One difference: a failed pod is replaced after 1, 2, 4, ... seconds, not
 10, 20, 40.
 """
@@ -40,11 +40,15 @@ def sync(job: Object, pods: list[Object], now: float) -> Changes:
     """What the Job controller would do with a Job and its pods."""
     spec = job["spec"]
     status: dict[str, Any] = {**job.get("status", {})}
-    status.setdefault("startTime", rfc3339(now))
     status.setdefault("conditions", [])
     active = [pod for pod in pods if phase_of(pod) in ("Pending", "Running")]
     if _holds(status, "Complete") or _holds(status, "Failed"):
         return Changes([], [], status)
+    if spec.get("suspend"):
+        # Those that it deletes itself do not count as failed.
+        pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    else:
+        status.setdefault("startTime", rfc3339(now))
     indexes = _indexes(job, pods)
     failed = [pod for pod in pods if phase_of(pod) == "Failed"]
     status["active"] = len(active)
@@ -65,6 +69,9 @@ def sync(job: Object, pods: list[Object], now: float) -> Changes:
         _set(status, "Complete", "CompletionsReached", text, now)
         status["completionTime"] = rfc3339(now)
         return Changes([], active, status)
+    if spec.get("suspend"):
+        status.pop("startTime", None)
+        return Changes([], active, {**status, "active": 0})
     return _next_pods(job, indexes, len(active), status, now)
 
 

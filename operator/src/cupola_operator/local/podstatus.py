@@ -12,11 +12,11 @@ SHUTDOWN = "Terminated"
 
 
 def waiting(pod: Object, reason: str, now: float) -> Object:
-    """Pending, not scheduled for a reason in words."""
+    """Pending, as its turn has not come for a reason in words; that is no obstacle, and passes."""
     return {
         "phase": "Pending",
         "conditions": _conditions(
-            pod, now, PodScheduled=("False", "Unschedulable", reason), Ready=("False", "", "")
+            pod, now, PodScheduled=("False", "SchedulingGated", reason), Ready=("False", "", "")
         ),
     }
 

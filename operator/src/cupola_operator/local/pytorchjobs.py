@@ -1,8 +1,8 @@
 """The Kubeflow training operator (v1.9) for one machine: PyTorchJob -> pods -> conditions.
 
 Reproduced from its code where the core can see it: names, labels, environment, conditions and
-their reasons, when a job counts as failed, what cleanPodPolicy deletes, and that a missing pod of a
-running job is made again, alone. MASTER_ADDR is an address, not a service's name: one machine has
+their reasons, when a job counts as failed, what cleanPodPolicy and suspend delete, and that a missing
+pod of a running job is made again, alone. MASTER_ADDR is an address, not a service's name: one machine has
 no cluster DNS.
 """
 
@@ -27,6 +27,8 @@ def sync(job: Object, pods: list[Object], now: float) -> Changes:
         unwanted = {"Running": ("Pending", "Running"), "None": ()}.get(policy)
         delete = [pod for pod in pods if unwanted is None or phase_of(pod) in unwanted]
         return Changes([], delete, status)
+    if job["spec"].get("runPolicy", {}).get("suspend"):
+        return Changes([], pods, status)
     names = {pod["metadata"]["name"] for pod in pods}
     missing = [
         (kind, index)
@@ -107,7 +109,15 @@ def _status(job: Object, pods: list[Object], now: float) -> Object:
     _set(status, "Created", f"PyTorchJob {name} is created.", now)
     if _holds(status, "Succeeded") or _holds(status, "Failed"):
         return status
-    status.setdefault("startTime", rfc3339(now))
+    if job["spec"].get("runPolicy", {}).get("suspend"):
+        status["conditions"] = [
+            {**c, "status": "False"} if c["type"] == "Running" else c for c in status["conditions"]
+        ]
+        status |= {"startTime": None, "replicaStatuses": {}}
+        _set(status, "Suspended", f"PyTorchJob {name} is suspended.", now)
+        return status
+    status["conditions"] = [c for c in status["conditions"] if c["type"] != "Suspended"]
+    status["startTime"] = status.get("startTime") or rfc3339(now)
     status["replicaStatuses"] = {}
     for kind, spec in sorted(job["spec"]["pytorchReplicaSpecs"].items()):
         counts = _counts([pod for pod in pods if _type_of(pod) == kind.lower()])

@@ -34,6 +34,42 @@ def choose(
     return min(fitting, key=lambda pool: (pool.price, pool.name))
 
 
+def others(
+    settings: Settings,
+    wanted: Sequence[str],
+    first: Pool,
+    *,
+    nodes: int = 1,
+    gpus: int | None = None,
+) -> list[Pool]:
+    """The pools to go to, in their order, when `first`, the first of the wanted ones, has no room.
+
+    A run keeps its layout, so each must take that: Refuses with PoolNotFound, PoolTooSmall, and with
+    PoolsDiffer if a pool has devices of another kind. `gpus` None asks for as many as a node of
+    `first` has.
+    """
+    found: list[Pool] = []
+    for name in dict.fromkeys(wanted[1:]):
+        if name == first.name:
+            continue
+        one = choose(settings, [name], nodes=nodes, gpus=gpus)
+        if one.device is not first.device:
+            raise Refused(
+                "PoolsDiffer",
+                f"spec.pools: the devices of pool {first.name!r} are of kind {first.device.value}, and "
+                f"those of {name!r} of kind {one.device.value}; name pools of one kind",
+            )
+        if gpus is None and one.gpus_per_node < first.gpus_per_node:
+            raise Refused(
+                "PoolTooSmall",
+                f"spec.pools: a node of pool {first.name!r} has {first.gpus_per_node} devices, and one "
+                f"of {name!r} has {one.gpus_per_node}; write how many a run takes of each, as "
+                "spec.parallelism.gpusPerNode, or leave the smaller one out",
+            )
+        found.append(one)
+    return found
+
+
 def _too_small(pool: Pool, nodes: int, gpus: int | None) -> str | None:
     """Why the pool is too small, or None."""
     if gpus is not None and gpus > pool.gpus_per_node:

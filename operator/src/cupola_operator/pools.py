@@ -1,0 +1,195 @@
+"""A pool: nodes of one kind that runs may use, what they cost, and what pods on them need."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from cupola_api.base import Rule, Ruled
+from cupola_api.pods import KEY, RESERVED_VARIABLES, AnnotationValue, LabelValue, ObjectName
+from cupola_api.quantities import Cores, Duration, Memory, Money
+from cupola_api.training import PoolName
+
+GPU = "nvidia.com/gpu"
+"""The resource of a device of a Gpu pool that names none."""
+
+_RESOURCE = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Pattern of an extended resource of a node."""
+
+
+class Device(StrEnum):
+    """What a rank computes on."""
+
+    CPU = "Cpu"
+    GPU = "Gpu"
+
+
+class Operator(StrEnum):
+    """How a toleration compares."""
+
+    EQUAL = "Equal"
+    EXISTS = "Exists"
+
+
+class Effect(StrEnum):
+    """What a taint does to pods that do not tolerate it."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+class Toleration(Ruled):
+    """A taint of nodes that pods put up with, as in Kubernetes."""
+
+    rules: ClassVar = (
+        Rule(
+            "has(self.key) || self.operator == 'Exists'",
+            "a toleration without a key tolerates every taint: write operator: Exists, or a key",
+        ),
+        Rule(
+            "!has(self.value) || self.operator == 'Equal'",
+            "a toleration with operator Exists compares no value; leave value out",
+        ),
+    )
+
+    key: str | None = Field(None, max_length=317, description="Key of the taint; absent = any.")
+    operator: Operator = Field(Operator.EQUAL, description="Equal: to value. Exists: any value.")
+    value: LabelValue | None = Field(None, description="Value of the taint.")
+    effect: Effect | None = Field(None, description="Its effect; absent = any.")
+
+
+class Capability(StrEnum):
+    """A privilege of Linux that RDMA may need."""
+
+    IPC_LOCK = "IPC_LOCK"
+    SYS_RESOURCE = "SYS_RESOURCE"
+
+
+class Security(Ruled):
+    """What the pods of a training may do beyond the restricted profile of Pod Security."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.capabilities.size() == 0 || self.runAsRoot",
+            "security.capabilities need runAsRoot: true, as Kubernetes gives capabilities to root alone",
+        ),
+    )
+
+    run_as_root: bool = Field(False, description="Run as user 0 instead of 65532.")
+    capabilities: list[Capability] = Field(
+        default_factory=list, max_length=2, description="Capabilities that are not dropped."
+    )
+
+
+class Pool(Ruled):
+    """Nodes of one kind that runs may use, and what pods on them need."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.device == 'Gpu' || !has(self.resource)",
+            "a pool of device Cpu has no resource, as its devices are CPU slots; leave resource out",
+        ),
+        Rule(
+            f"self.nodeSelector.all(k, k.matches('{KEY}')) && "
+            f"self.annotations.all(k, k.matches('{KEY}')) && "
+            f"(!has(self.topologyKey) || self.topologyKey.matches('{KEY}'))",
+            "keys of nodeSelector and annotations, and topologyKey, are names of at most 63 letters, "
+            "digits, '-', '_' and '.', with an optional domain and '/' before them",
+        ),
+        Rule(
+            f"self.env.all(k, k.matches('^[A-Za-z_][A-Za-z0-9_]*$') && !k.matches('{RESERVED_VARIABLES}'))",
+            "env: a variable is a name of letters, digits and '_' that Cupola, the training operator "
+            "and the loader of programs do not read themselves (RANK, PET_*, AWS_*, PYTHON*, LD_* and "
+            "others)",
+        ),
+        Rule(
+            f"(!has(self.resource) || self.resource.matches('{_RESOURCE}')) && "
+            f"self.resources.all(k, k.matches('{_RESOURCE}') && k != '{GPU}' && "
+            "(!has(self.resource) || k != self.resource))",
+            "resource is what Kubernetes calls a device, such as nvidia.com/gpu; resources are others "
+            "besides, such as rdma/hca_shared_devices. Devices are counted by gpusPerNode, CPU and memory "
+            "by cpuPerGpu and memoryPerGpu",
+        ),
+        Rule(
+            "self.schedulingTimeout.matches('[1-9]')",
+            'schedulingTimeout must be longer than 0, such as "10m"',
+        ),
+    )
+
+    name: PoolName = Field(description="The name that spec.pools uses.")
+    device: Device = Field(description="Gpu, or Cpu: then a GPU below means one CPU slot.")
+    gpus_per_node: int = Field(ge=1, le=16, description="Devices a node.")
+    nodes: int = Field(1, ge=1, le=100_000, description="Nodes that the pool can have.")
+    threads_per_gpu: int = Field(1, ge=1, le=256, description="CPU threads for each device.")
+    cpu_per_gpu: Cores | None = Field(
+        None, description="CPU that is requested for each device; absent = threadsPerGpu."
+    )
+    memory_per_gpu: Memory | None = Field(
+        None, description="Host memory for each device; a pod that takes more is killed."
+    )
+    price_per_gpu_hour: Money = Field(description="What one device costs an hour.")
+    gpu_watts: float = Field(ge=0, le=10_000, description="Power of one device at work, W.")
+    host_watts: float = Field(
+        0, ge=0, le=100_000, description="Power of a node besides its devices, W; shared evenly."
+    )
+    node_selector: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
+        default_factory=dict, description="Labels of its nodes."
+    )
+    tolerations: list[Toleration] = Field(
+        default_factory=list, max_length=16, description="Taints of its nodes that pods tolerate."
+    )
+    resource: str | None = Field(
+        None,
+        max_length=253,
+        description=f"What Kubernetes calls a device of a Gpu pool; absent = {GPU}.",
+    )
+    resources: Annotated[dict[str, Annotated[int, Field(ge=1, le=1000)]], Field(max_length=8)] = (
+        Field(
+            default_factory=dict,
+            description="Extended resources that each pod of a training gets besides its devices, such as "
+            "rdma/hca_shared_devices: 1.",
+        )
+    )
+    shared_memory: Memory | None = Field(
+        None,
+        description="Size of /dev/shm in the pods of a training; absent = on a Gpu pool the memory of "
+        "the pod, or 1Gi for each device where that is not stated.",
+    )
+    priority_class: ObjectName | None = Field(None, description="PriorityClass of its pods.")
+    runtime_class: ObjectName | None = Field(None, description="RuntimeClass of its pods.")
+    annotations: Annotated[dict[str, AnnotationValue], Field(max_length=16)] = Field(
+        default_factory=dict,
+        description="Annotations of its pods, such as the networks that they are attached to.",
+    )
+    env: Annotated[dict[str, Annotated[str, Field(max_length=1024)]], Field(max_length=32)] = Field(
+        default_factory=dict,
+        description="Environment variables of its pods, such as NCCL_IB_HCA; no secrets.",
+    )
+    security: Security = Field(
+        default_factory=Security,
+        description="What the pods of a training may do beyond the restricted profile.",
+    )
+    topology_key: str | None = Field(
+        None,
+        max_length=317,
+        description="A label of nodes: the pods of a training go to nodes that have the same value of "
+        "it, where there is room.",
+    )
+    scheduling_timeout: Duration = Field(
+        "10m",
+        description="How long pods may find no room before the next pool of spec.pools is tried.",
+    )
+
+    @property
+    def price(self) -> Decimal:
+        """Price of a device hour."""
+        return Decimal(self.price_per_gpu_hour)
+
+    @property
+    def watts(self) -> float:
+        """Power that one device answers for, its share of the host included, W."""
+        return self.gpu_watts + self.host_watts / self.gpus_per_node
