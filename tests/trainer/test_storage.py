@@ -11,7 +11,7 @@ from cupola_api.artifact import MANIFEST, seal
 from cupola_api.outcome import FailureClass
 from cupola_api.run import Input
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import finished, open_input, path_of
+from cupola_trainer.storage import finished, open_input, place_of
 
 RUN = "sha256:" + "1" * 64
 
@@ -40,10 +40,10 @@ def _outage(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_whole_artifact_of_the_run_is_taken(
     source: Input, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = finished(path_of(source.uri), RUN)
+    found = finished(place_of(source.uri), RUN)
     assert found is not None
     assert found.digest == source.digest
-    assert finished(path_of(source.uri), "sha256:" + "2" * 64) is None
+    assert finished(place_of(source.uri), "sha256:" + "2" * 64) is None
     assert capsys.readouterr().out == ""
 
 
@@ -51,7 +51,7 @@ def test_a_whole_artifact_of_the_run_is_taken(
 def test_what_is_not_finished_is_not_damaged(
     source: Input, left: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = path_of(source.uri)
+    folder = place_of(source.uri)
     (folder / MANIFEST).unlink()
     assert finished(folder if left == "no manifest" else folder / "none", RUN) is None
     assert capsys.readouterr().out == ""
@@ -61,7 +61,7 @@ def test_what_is_not_finished_is_not_damaged(
 def test_a_damaged_artifact_is_not_taken_and_said(
     source: Input, damaged: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = path_of(source.uri) / damaged
+    place = place_of(source.uri) / damaged
     data = place.read_bytes()
     place.write_bytes(bytes([data[0] ^ 1]) + data[1:])
     assert finished(place.parent, RUN) is None
@@ -79,30 +79,6 @@ def test_an_outage_of_storage_is_not_taken_for_damage(
 ) -> None:
     _outage(monkeypatch, name)
     with pytest.raises(OSError, match="Stale file handle"):
-        finished(path_of(source.uri), RUN)
+        finished(place_of(source.uri), RUN)
     with pytest.raises(OSError, match="Stale file handle"):
         open_input(source)
-
-
-def test_a_scheme_that_is_not_known_is_the_users_move() -> None:
-    with pytest.raises(PodFailure, match="reads file:/// only") as caught:
-        path_of("s3://bucket/x")
-    assert caught.value.failure is FailureClass.USER
-
-
-@pytest.mark.parametrize(
-    ("uri", "place"),
-    [
-        ("file:///a/b", "/a/b"),
-        ("file:///a%20b/%C3%BC", "/a b/ü"),
-        ("file:///a?b#c", "/a?b#c"),
-    ],
-)
-def test_all_of_a_uri_is_the_path(uri: str, place: str) -> None:
-    assert path_of(uri) == Path(place)
-
-
-@pytest.mark.parametrize("uri", ["file://host/a", "file:/a", "/a", "file:///a%00b"])
-def test_what_names_no_path_here_is_refused(uri: str) -> None:
-    with pytest.raises(PodFailure, match="cannot be opened"):
-        path_of(uri)

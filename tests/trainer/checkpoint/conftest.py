@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from cupola_trainer import checkpoint
+from cupola_trainer import checkpoint, storage
 from cupola_trainer.checkpoint import Fragment, State
 from cupola_trainer.distributed import Ranks
+from cupola_trainer.storage import Place
 
 RUN = "sha256:" + "1" * 64
 
-Save = Callable[..., Path]
+Save = Callable[..., Any]
 
 
 class ThreadRanks(Ranks):
@@ -64,13 +64,13 @@ def fragments(step: int) -> list[Fragment]:
 
 
 def save_by_ranks(
-    attempt: Path,
+    attempt: Place,
     step: int,
     *,
     size: int = 2,
     run: str = RUN,
     watch: Callable[[int], Any] = lambda rank: None,
-) -> Path:
+) -> Place:
     """Save a checkpoint by `size` ranks at once; `watch` is called first in the thread of each.
 
     A rank that raises is dead to the others.
@@ -103,9 +103,9 @@ def save_by_ranks(
     return folder / f"step-{step:07d}"
 
 
-def holds(path: Path, step: int) -> bool:
+def holds(path: Place, step: int) -> bool:
     """Whether a folder holds exactly what was saved of a step."""
-    saved = checkpoint.Checkpoint(path)
+    saved = checkpoint.Checkpoint(storage.fetch(path))
     expected = {(f.name, f.start): f.values for f in fragments(step)}
     return saved.state.step == step and all(
         torch.equal(saved.read(quantity, name, start, len(tensor)), tensor)
@@ -121,6 +121,6 @@ def save() -> Save:
 
 
 @pytest.fixture
-def same() -> Callable[[Path, int], bool]:
+def same() -> Callable[[Place, int], bool]:
     """`same(folder, step)`: whether the checkpoint holds exactly what was saved."""
     return holds

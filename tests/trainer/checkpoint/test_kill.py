@@ -187,7 +187,7 @@ def killers(monkeypatch: pytest.MonkeyPatch) -> dict[int, Killer]:
         killer = found.get(threading.get_ident())
         (killer.save_file if killer else SAVE_FILE)(tensors, path)
 
-    for name in ("_begin", "sync", "_entry", "_finish", "write_atomic", "_old"):
+    for name in ("_begin", "sync", "_entry", "_finish", "_old"):
         monkeypatch.setattr(writer, name, counted(name))
     monkeypatch.setattr(writer, "save_file", save_file)
     return found

@@ -11,18 +11,19 @@ import pytest
 from cupola_api.outcome import Outcome
 from cupola_api.run import CurateRun, ListRun
 from cupola_trainer import curate
+from cupola_trainer.storage import S3Place, uri_of
 
 
 class Pipeline:
     """The stages of one Dataset, run one after the other in this process."""
 
     def __init__(self, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.output = output
+        self.output: Path | S3Place = output
         self._monkeypatch = monkeypatch
 
     def listed(self, sources: list[dict[str, Any]], **fields: Any) -> CurateRun:
         """List the sources; the run that curates them."""
-        common = {"namespace": "n", "name": "d", "output": self.output.as_uri(), "sources": sources}
+        common = {"namespace": "n", "name": "d", "output": uri_of(self.output), "sources": sources}
         found = curate.main(ListRun.model_validate(common), Namespace(stage="list")).listing
         assert found is not None
         defaults = {"curation": {}, "vocab_size": 512, "validation": 0.1, "seed": 0}

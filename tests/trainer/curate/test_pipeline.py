@@ -87,7 +87,7 @@ def test_the_bytes_do_not_depend_on_order_or_kills(pipeline: Any, sources: Any) 
     for stage in ("clean", "tokenise"):
         broken = work.stage_folder(run, stage, 1)
         broken.mkdir(parents=True)
-        (broken / "rows-000000.parquet").write_bytes(b"PAR1")
+        (broken / "rows-00-000000.parquet").write_bytes(b"PAR1")
     (work.work_folder(run) / ".00000.abc").mkdir()
     (work.stage_folder(run, "dedup")).mkdir()
     (work.stage_folder(run, "dedup") / "manifest.json").write_text("{}")

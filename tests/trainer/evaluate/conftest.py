@@ -15,7 +15,7 @@ from cupola_trainer import generate
 from cupola_trainer.evaluate.results import Subject
 from cupola_trainer.pairs import CHAT_TEMPLATE
 from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, write_shard
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 RUN = f"sha256:{'1' * 64}"
 
@@ -103,7 +103,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Inputs:
 
 @pytest.fixture(scope="session")
 def subject(inputs: Inputs) -> Subject:
-    return Subject(*generate.load(path_of(inputs.model.uri)))
+    return Subject(*generate.load(place_of(inputs.model.uri)))
 
 
 @pytest.fixture

@@ -26,12 +26,12 @@ from cupola_api.run import (
     ResolvedTask,
     dump,
 )
-from cupola_trainer import generate, likelihood
+from cupola_trainer import generate, likelihood, storage
 from cupola_trainer.evaluate import main
 from cupola_trainer.evaluate.results import Subject
 from cupola_trainer.evaluate.work import evaluate
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of, s3
 
 RUN = f"sha256:{'1' * 64}"
 
@@ -82,7 +82,7 @@ def remade(source: Input, folder: Path, facts: dict[str, Any]) -> Input:
 
 
 def facts_of(source: Input) -> dict[str, Any]:
-    return read_manifest(path_of(source.uri))[0].facts
+    return read_manifest(place_of(source.uri))[0].facts
 
 
 def test_two_models_are_measured_beside_each_other(
@@ -102,7 +102,7 @@ def test_two_models_are_measured_beside_each_other(
     for score in outcome.scores:
         assert score.compared_to is not None
     assert not outcome.scores[0].higher_is_better
-    place = path_of(run.folder) / "a1" / "artifact"
+    place = place_of(run.folder) / "a1" / "artifact"
     manifest, artifact = read_manifest(place)
     assert artifact == outcome.artifact
     assert [(i.kind, i.name) for i in manifest.inputs] == [
@@ -126,9 +126,9 @@ def test_two_models_are_measured_beside_each_other(
 def test_perplexity_of_answers_and_of_text(run: EvaluateRun, inputs: Any) -> None:
     tasks = [perplexity(inputs.pairs, 4), perplexity(inputs.text, 3)]
     answers, text = evaluate(changed(run, tasks=tasks, compare_to=None)).scores
-    model, tokenizer = generate.load(path_of(inputs.model.uri))
+    model, tokenizer = generate.load(place_of(inputs.model.uri))
     subject = Subject(model, tokenizer)
-    lines = (path_of(inputs.pairs.uri) / "pairs" / "validation.jsonl").read_text().splitlines()
+    lines = (place_of(inputs.pairs.uri) / "pairs" / "validation.jsonl").read_text().splitlines()
     pairs = [json.loads(line) for line in lines][:4]
     held_out = [likelihood.answer(subject.tokenizer, p["input"], p["output"]) for p in pairs]
     assert answers.value == pytest.approx(by_hand(subject, held_out), rel=1e-5)
@@ -164,13 +164,48 @@ def test_the_same_run_gives_the_same_bytes_and_is_not_done_twice(
     assert first.artifact.digest == again.artifact.digest
     monkeypatch.setenv(ATTEMPT, "a2")
     assert main(run, argparse.Namespace()) == first
-    assert not (path_of(run.folder) / "a2").exists()
+    assert not (place_of(run.folder) / "a2").exists()
+
+
+def test_in_a_bucket_the_scores_are_those_of_a_disk(
+    run: EvaluateRun, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ATTEMPT, "a1")
+    expected = evaluate(run)
+    assert expected.artifact is not None
+
+    def moved(source: Input) -> Input:
+        uri = storage.publish(place_of(source.uri), place_of(f"{bucket}/{source.name}")).uri
+        return source.model_copy(update={"uri": uri})
+
+    quiz = place_of(run.tasks[3].folder or "")
+    s3.upload((path, place_of(f"{bucket}/quiz") / path.name) for path in quiz.iterdir())
+    there = changed(
+        run,
+        output=f"{bucket}/out",
+        model=moved(run.model),
+        compare_to=moved(run.compare_to) if run.compare_to else None,
+        tasks=[
+            task.model_copy(update={"dataset": moved(task.dataset)})
+            if task.dataset
+            else task.model_copy(update={"folder": f"{bucket}/quiz"})
+            for task in run.tasks
+        ],
+    )
+    outcome = main(there, argparse.Namespace())
+    assert outcome.artifact == expected.artifact.model_copy(
+        update={"uri": f"{there.folder}/a1/artifact"}
+    )
+    assert outcome.scores == expected.scores
+    monkeypatch.setenv(ATTEMPT, "a2")
+    assert main(there, argparse.Namespace()) == outcome
+    assert not list(s3.below(place_of(f"{there.folder}/a2")))
 
 
 def test_another_tokenizer_is_refused_for_perplexity_only(
     run: EvaluateRun, inputs: Any, tmp_path: Path
 ) -> None:
-    shutil.copytree(path_of(inputs.pairs.uri), tmp_path / "copy")
+    shutil.copytree(place_of(inputs.pairs.uri), tmp_path / "copy")
     other = remade(inputs.pairs, tmp_path / "copy", {"tokenizerDigest": RUN})
     with pytest.raises(PodFailure, match="another tokenizer than a measured model") as failure:
         evaluate(changed(run, tasks=[perplexity(other)]))
@@ -191,7 +226,7 @@ def test_nothing_held_out_is_refused(
 ) -> None:
     source: Input = getattr(inputs, what)
     folder = tmp_path / "copy"
-    shutil.copytree(path_of(source.uri), folder)
+    shutil.copytree(place_of(source.uri), folder)
     for path in [*folder.glob("validation/*"), *folder.glob("pairs/*")]:
         path.write_bytes(b"")
     empty = remade(source, folder, facts_of(source))
@@ -211,7 +246,7 @@ def test_a_model_that_is_none_is_refused(run: EvaluateRun, inputs: Any, tmp_path
 
 def test_broken_weights_have_no_score(run: EvaluateRun, inputs: Any, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
-    shutil.copytree(path_of(inputs.model.uri), folder)
+    shutil.copytree(place_of(inputs.model.uri), folder)
     model, _ = generate.load(folder)
     with torch.no_grad():
         next(iter(model.parameters())).fill_(math.nan)
@@ -236,7 +271,7 @@ def test_too_many_tasks_are_refused_before_anything_is_measured(
     ]
     with pytest.raises(PodFailure, match="over two Evaluations"):
         evaluate(changed(run, tasks=long))
-    assert not path_of(run.folder).exists()
+    assert not place_of(run.folder).exists()
 
 
 def test_a_damaged_input_is_refused(run: EvaluateRun, inputs: Any) -> None:
@@ -254,7 +289,7 @@ def test_another_kind_of_run_is_refused() -> None:
 def test_nothing_temporary_stays(run: EvaluateRun) -> None:
     outcome = evaluate(run)
     assert outcome.artifact is not None
-    place = path_of(outcome.artifact.uri)
+    place = place_of(outcome.artifact.uri)
     names = {path.name: hash_file(path) for path in place.iterdir()}
     assert set(names) == {"manifest.json", "samples.jsonl", "scores.json"}
 
@@ -265,7 +300,7 @@ def test_damaged_scores_are_said_and_made_again(
     monkeypatch.setenv(ATTEMPT, "a1")
     first = main(run, argparse.Namespace())
     assert first.artifact is not None
-    scores = path_of(first.artifact.uri) / "scores.json"
+    scores = place_of(first.artifact.uri) / "scores.json"
     scores.write_bytes(scores.read_bytes().replace(b"0.", b"0,", 1))
     monkeypatch.setenv(ATTEMPT, "a2")
     again = main(run, argparse.Namespace())
@@ -342,4 +377,4 @@ def test_an_evaluation_that_is_stopped_ends_at_once_and_says_so(
     said = read(log.read_text())
     assert said is not None
     assert (said.outcome, said.reason) == ("Stopped", "Terminated")
-    assert not list(path_of(run.folder).rglob("manifest.json"))
+    assert not list(place_of(run.folder).rglob("manifest.json"))

@@ -26,7 +26,7 @@ from cupola_api.run import ATTEMPT, FineTuneRun
 from cupola_trainer.distributed import ranks_of
 from cupola_trainer.finetune import work
 from cupola_trainer.history import History
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 ASKED = 3
 """The step in whose report the pod is asked to stop; the ranks agree on it after the next one."""
@@ -78,7 +78,7 @@ def stopped(run: FineTuneRun, folder: Path) -> list[Outcome]:
 
 def told(run: FineTuneRun, folder: Path, name: str) -> dict[str, Any]:
     """What a run left: digests of its checkpoints and of its model, and its history, by step."""
-    place = path_of(saving_always(run, folder / name).folder)
+    place = place_of(saving_always(run, folder / name).folder)
     steps: dict[str, Any] = {}
     for path in sorted(place.glob("*/history.jsonl")):
         for line in path.read_text().splitlines():
@@ -100,7 +100,7 @@ def both(run: FineTuneRun, folder: Path) -> list[dict[str, Any]]:
     undisturbed(run, folder)
     first, _ = stopped(run, folder)
     assert first.step == ASKED + 1, first
-    place = path_of(saving_always(run, folder / "stopped").folder)
+    place = place_of(saving_always(run, folder / "stopped").folder)
     with (place / "a2" / "history.jsonl").open() as history:
         assert json.loads(next(history))["step"] == ASKED + 2  # it did go on
     return [told(run, folder, "undisturbed"), told(run, folder, "stopped")]

@@ -11,14 +11,14 @@ from cupola_api.run import FineTuneRun
 from cupola_trainer import generate
 from cupola_trainer.finetune import examples, settings
 from cupola_trainer.pairs import encode_answer, encode_prompt
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 PAIRS = [("Return 1 more.", "def add(x):\n    return x + 1"), ("Say no.", "def no(): return False")]
 
 
 @pytest.fixture
 def tokenizer(run: FineTuneRun) -> PreTrainedTokenizerFast:
-    return generate.load(path_of(run.base.uri))[1]
+    return generate.load(place_of(run.base.uri))[1]
 
 
 def test_an_answer_is_marked_with_its_end_token(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -40,7 +40,7 @@ def test_long_examples_are_left_out_whole_and_counted(tokenizer: PreTrainedToken
 
 
 def test_trl_counts_the_loss_of_answers_only(run: FineTuneRun, tmp_path: Path) -> None:
-    model, tokenizer = generate.load(path_of(run.base.uri))
+    model, tokenizer = generate.load(place_of(run.base.uri))
     kept = examples.encode(PAIRS, tokenizer, 64).kept
     trainer = SFTTrainer(
         model=model,

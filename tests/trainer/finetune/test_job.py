@@ -16,7 +16,7 @@ from cupola_api.outcome import Outcome, OutcomeKind, read
 from cupola_api.run import ATTEMPT, TERMINATION_LOG, FineTuneRun, World, dump
 from cupola_api.training import Precision
 from cupola_trainer import generate
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 
 def launch(run: FineTuneRun, folder: Path, attempt: str = "a1") -> Outcome:
@@ -58,7 +58,7 @@ def test_two_ranks_with_sharded_optimizer_learn_the_task(run: FineTuneRun, tmp_p
     outcome = launch(run, tmp_path)
     assert outcome.artifact is not None
     assert outcome.model is not None
-    place = path_of(run.folder) / "a1" / "artifact"
+    place = place_of(run.folder) / "a1" / "artifact"
     manifest, artifact = verify(place)
     assert artifact == outcome.artifact
     assert [entry.kind for entry in manifest.inputs] == ["PretrainJob", "Dataset"]
@@ -80,7 +80,7 @@ def test_two_ranks_with_sharded_optimizer_learn_the_task(run: FineTuneRun, tmp_p
 def test_an_unmerged_adapter_lies_beside_its_base(run: FineTuneRun, tmp_path: Path) -> None:
     run = with_changes(run, tuning=Tuning(lora=LoraTuning(rank=4, alpha=8, merge=False)))
     outcome = launch(run, tmp_path)
-    place = path_of(run.folder) / "a1" / "artifact"
+    place = place_of(run.folder) / "a1" / "artifact"
     names = {file.path for file in read_manifest(place)[0].files}
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= names
     assert "base/model.safetensors" in names
@@ -91,7 +91,7 @@ def test_an_unmerged_adapter_lies_beside_its_base(run: FineTuneRun, tmp_path: Pa
     assert outcome.model is not None
     assert outcome.model.trainable_parameters is not None
     assert 0 < outcome.model.trainable_parameters < outcome.model.parameters
-    base, _ = generate.load(path_of(run.base.uri))
+    base, _ = generate.load(place_of(run.base.uri))
     tuned, _ = generate.load(place)
     changed = {
         name

@@ -24,7 +24,7 @@ from cupola_api.run import FineTuneRun, World, dump
 from cupola_api.training import Precision
 from cupola_trainer.finetune.order import order
 from cupola_trainer.meter import Meter
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 SCRIPT = Path(__file__).with_name("stops.py")
 
@@ -130,7 +130,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_world_is_told(
 ) -> None:
     run = stops.saving_always(run, tmp_path)
     stops.finetune(run, "a1", asked=3)
-    place = path_of(run.folder)
+    place = place_of(run.folder)
     (newest,) = place.glob("a1/checkpoints/step-0000004/rank-*")
     newest.write_bytes(newest.read_bytes()[:-1])
     served: list[dict[str, float]] = []
@@ -157,14 +157,14 @@ def test_a_checkpoint_is_made_each_period_and_the_newest_are_kept(
     seldom = often.model_copy(update={"checkpoint_seconds": 3600})
     for one, steps in ((often, [13, 14]), (seldom, [])):
         stops.finetune(one, "a1")
-        found = sorted(path_of(one.folder).glob("*/checkpoints/*"))
+        found = sorted(place_of(one.folder).glob("*/checkpoints/*"))
         assert [path.name for path in found] == [f"step-{step:07d}" for step in steps]
 
 
 def test_a_training_that_is_asked_in_its_last_step_ends_well(run: FineTuneRun) -> None:
     outcome = stops.finetune(run, "a1", asked=14)
     assert outcome.outcome is OutcomeKind.SUCCEEDED
-    assert not list(path_of(run.folder).glob("*/checkpoints/*"))
+    assert not list(place_of(run.folder).glob("*/checkpoints/*"))
 
 
 def test_every_example_is_used_once_before_any_is_used_again() -> None:

@@ -25,7 +25,7 @@ from cupola_trainer.finetune import artifact, main, work
 from cupola_trainer.likelihood import answer, losses
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import place_of
 
 RUN = f"sha256:{'1' * 64}"
 
@@ -62,26 +62,27 @@ def test_the_same_run_gives_the_same_bytes_and_is_not_done_twice(
     assert first.artifact is not None
     assert again.artifact is not None
     assert first.artifact.digest == again.artifact.digest
-    place = path_of(run.folder) / "a1" / "artifact"
-    assert files(place) == files(path_of(again.artifact.uri))
+    place = place_of(run.folder) / "a1" / "artifact"
+    assert files(place) == files(place_of(again.artifact.uri))
     monkeypatch.setenv(ATTEMPT, "a2")
     assert finetune(run) == first
-    assert not (path_of(run.folder) / "a2").exists()
+    assert not (place_of(run.folder) / "a2").exists()
 
 
 def test_the_loss_at_the_end_is_that_of_the_saved_model(run: FineTuneRun) -> None:
     outcome = finetune(run)
     assert outcome.artifact is not None
     assert outcome.model is not None
-    model, tokenizer = generate.load(path_of(outcome.artifact.uri))
-    pairs = read_pairs(path_of(run.dataset.uri), "validation")
+    model, tokenizer = generate.load(place_of(outcome.artifact.uri))
+    pairs = read_pairs(place_of(run.dataset.uri), "validation")
     held_out = [answer(tokenizer, *pair) for pair in pairs]
     loss = sum(losses(model, held_out)) / sum(s.scored for s in held_out)
     assert outcome.model.validation_loss == pytest.approx(loss, rel=1e-5)
-    facts = read_manifest(path_of(outcome.artifact.uri))[0].facts
+    facts = read_manifest(place_of(outcome.artifact.uri))[0].facts
     assert facts == outcome.model.to_json()
     assert (
-        facts["tokenizerDigest"] == read_manifest(path_of(run.base.uri))[0].facts["tokenizerDigest"]
+        facts["tokenizerDigest"]
+        == read_manifest(place_of(run.base.uri))[0].facts["tokenizerDigest"]
     )
 
 
@@ -90,7 +91,7 @@ def test_merged_adapters_make_a_plain_model_that_can_be_tuned_again(
 ) -> None:
     outcome = finetune(changed(run, tuning=Tuning(lora=LoraTuning(rank=2, alpha=4))))
     assert outcome.artifact is not None
-    place = path_of(outcome.artifact.uri)
+    place = place_of(outcome.artifact.uri)
     assert not (place / generate.ADAPTER).exists()
     assert outcome.model is not None
     assert outcome.model.trainable_parameters is not None
@@ -104,7 +105,7 @@ def test_an_unmerged_adapter_is_added_in_before_it_is_tuned(run: FineTuneRun) ->
     lora = Tuning(lora=LoraTuning(rank=2, alpha=4, merge=False))
     outcome = finetune(changed(run, tuning=lora))
     assert outcome.artifact is not None
-    place = path_of(outcome.artifact.uri)
+    place = place_of(outcome.artifact.uri)
     plain = LlamaForCausalLM.from_pretrained(place / "base")
     start, _ = artifact.load_base(place, run)
     whole, _ = generate.load(place)
@@ -115,7 +116,7 @@ def test_an_unmerged_adapter_is_added_in_before_it_is_tuned(run: FineTuneRun) ->
 
 
 def test_a_dataset_without_a_task_is_refused(run: FineTuneRun, tmp_path: Path) -> None:
-    facts = read_manifest(path_of(run.dataset.uri))[0].facts
+    facts = read_manifest(place_of(run.dataset.uri))[0].facts
     run = changed(run, dataset=remade(run.dataset, tmp_path / "text", facts))
     with pytest.raises(PodFailure, match=r"Dataset pairs .* write spec\.task") as failure:
         finetune(run)
@@ -139,7 +140,7 @@ def test_a_damaged_base_is_refused_before_anything_is_written(
     run = changed(run, base=wrong)
     with pytest.raises(PodFailure, match="PretrainJob base is not as it was made"):
         finetune(run)
-    assert not path_of(run.folder).exists()
+    assert not place_of(run.folder).exists()
 
 
 def test_examples_that_are_all_too_long_are_refused(run: FineTuneRun) -> None:
@@ -165,7 +166,7 @@ def test_sigterm_ends_the_training_at_a_step_with_a_checkpoint_and_no_artifact(
     run: FineTuneRun,
 ) -> None:
     run = changed(run, epochs=1000)
-    history = path_of(run.folder) / "manual" / "history.jsonl"
+    history = place_of(run.folder) / "manual" / "history.jsonl"
 
     def ask() -> None:
         for _ in range(600):
@@ -181,7 +182,7 @@ def test_sigterm_ends_the_training_at_a_step_with_a_checkpoint_and_no_artifact(
     assert outcome.outcome is OutcomeKind.STOPPED
     said = rf"stopped as asked after step {outcome.step} of 5000; .* goes on from there"
     assert re.fullmatch(said, outcome.message)
-    (manifest,) = path_of(run.folder).rglob(MANIFEST)
+    (manifest,) = place_of(run.folder).rglob(MANIFEST)
     assert read_manifest(manifest.parent)[0].facts == {"step": outcome.step}
 
 
@@ -197,7 +198,7 @@ def test_a_damaged_artifact_is_said_and_made_again(
     monkeypatch.setenv(ATTEMPT, "a1")
     first = finetune(run)
     assert first.artifact is not None
-    weights = path_of(first.artifact.uri) / "model.safetensors"
+    weights = place_of(first.artifact.uri) / "model.safetensors"
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
@@ -207,7 +208,7 @@ def test_a_damaged_artifact_is_said_and_made_again(
     assert again.artifact is not None
     assert again.artifact.uri != first.artifact.uri
     assert again.artifact.digest == first.artifact.digest
-    verify(path_of(again.artifact.uri))
+    verify(place_of(again.artifact.uri))
 
 
 def test_a_run_that_is_asked_while_it_saves_its_model_ends_with_it(
@@ -232,7 +233,7 @@ def test_a_model_without_a_loss_is_the_users_move(
     with pytest.raises(PodFailure, match=r"loss nan on held-out answers; set a lower") as failure:
         finetune(run)
     assert (failure.value.reason, failure.value.failure) == ("LossNotFinite", FailureClass.USER)
-    assert not list(path_of(run.folder).rglob(MANIFEST))
+    assert not list(place_of(run.folder).rglob(MANIFEST))
 
 
 def test_a_base_on_storage_that_fails_is_no_fault_of_the_data(

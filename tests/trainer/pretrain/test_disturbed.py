@@ -59,7 +59,7 @@ def _asked_in(patch: pytest.MonkeyPatch, owner: Any, name: str, call: int = 1) -
 
 
 def _folder(run: PretrainRun) -> Path:
-    return storage.path_of(run.folder)
+    return storage.place_of(run.folder)
 
 
 def _checkpoints(run: PretrainRun) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_run_that_is_asked_while_it_exports_ends_with_its_model(
 ) -> None:
     _asked_in(monkeypatch, export, "_write_model")
     run = tiny()
-    verify(storage.path_of(_uri(train(run))))
+    verify(storage.place_of(_uri(train(run))))
 
 
 def _uri(outcome: Outcome) -> str:
@@ -220,7 +220,7 @@ def test_a_damaged_artifact_is_said_and_made_again(
     assert warning.endswith("; it is made again")
     assert _digest(again) == _digest(first)
     assert _uri(again) != _uri(first)
-    verify(storage.path_of(_uri(again)))
+    verify(storage.place_of(_uri(again)))
     assert train(run, "a3") == again
     assert not (_folder(run) / "a3").exists()
 

@@ -113,7 +113,7 @@ def test_a_run_ends_with_a_model_that_has_learned(
     assert outcome.model is not None
     assert outcome.model.validation_loss < outcome.model.unigram_entropy
     assert outcome.model.tokens == 40 * 8 * CONTEXT
-    folder = storage.path_of(run.folder) / "a1"
+    folder = storage.place_of(run.folder) / "a1"
     manifest, artifact = verify(folder / "artifact")
     assert artifact == outcome.artifact
     assert manifest.inputs == [dataset.lineage()]
@@ -126,6 +126,29 @@ def test_a_run_ends_with_a_model_that_has_learned(
     assert model.num_parameters() == outcome.model.parameters
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder / "artifact")
     assert (tokenizer.eos_token_id, model.generation_config.pad_token_id) == (0, 1)
+
+
+def test_on_a_volume_all_is_used_in_place_and_named_by_its_claim(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _train(_run(tmp_path / "here", dataset), monkeypatch)
+    assert expected.artifact is not None
+    monkeypatch.setattr(storage.place, "MOUNT", tmp_path / "mnt")
+    shutil.copytree(storage.place_of(dataset.uri), tmp_path / "mnt/data/words")
+    run = _run(tmp_path, dataset.model_copy(update={"uri": "pvc://data/words"}))
+    run = run.model_copy(update={"output": "pvc://models/team a"})
+    outcome = _train(run, monkeypatch)
+    name = run.folder.rpartition("/")[2]
+    assert outcome.artifact == expected.artifact.model_copy(
+        update={"uri": f"pvc://models/team%20a/{name}/a1/artifact"}
+    )
+    assert sorted(
+        path.name for path in (tmp_path / "mnt/models/team a" / name / "a1").iterdir()
+    ) == [
+        "artifact",
+        "history.jsonl",
+    ]
+    assert _train(run, monkeypatch, "a2") == outcome
 
 
 def _reference_losses(run: PretrainRun) -> list[float]:
@@ -161,7 +184,7 @@ def test_losses_are_those_of_a_plain_loop(
 ) -> None:
     run = _run(tmp_path, dataset, precision=Precision.FP32, zero_stage=stage)
     _train(run, monkeypatch)
-    losses = [entry["loss"] for entry in history.read(storage.path_of(run.folder))]
+    losses = [entry["loss"] for entry in history.read(storage.place_of(run.folder))]
     assert losses == pytest.approx(_reference_losses(run), rel=1e-5)
 
 
@@ -171,8 +194,8 @@ def test_the_model_that_is_exported_has_the_loss_that_is_reported(
     outcome = _train(_run(tmp_path, dataset, precision=Precision.FP32), monkeypatch)
     assert outcome.artifact is not None
     assert outcome.model is not None
-    model = AutoModelForCausalLM.from_pretrained(storage.path_of(outcome.artifact.uri))
-    split = Split(storage.path_of(dataset.uri) / "validation", VOCABULARY)
+    model = AutoModelForCausalLM.from_pretrained(storage.place_of(outcome.artifact.uri))
+    split = Split(storage.place_of(dataset.uri) / "validation", VOCABULARY)
     total, count = 0.0, 0
     for number in range((len(split) - 1) // CONTEXT):
         window = torch.from_numpy(split.read(number * CONTEXT, CONTEXT + 1))
@@ -215,7 +238,7 @@ def test_a_finished_run_ends_at_once(
     first = _train(run, monkeypatch, "a1")
     again = _train(run, monkeypatch, "a2")
     assert again == first
-    assert not (storage.path_of(run.folder) / "a2").exists()
+    assert not (storage.place_of(run.folder) / "a2").exists()
 
 
 def test_a_broken_checkpoint_is_passed_over_with_a_warning(
@@ -225,7 +248,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = _run(tmp_path, dataset)
-    folder = storage.path_of(run.folder)
+    folder = storage.place_of(run.folder)
     for step, attempt in ((3, "a1"), (7, "a2")):
         with monkeypatch.context() as patch:
             _stop_after(step, patch)
@@ -241,7 +264,7 @@ def test_a_broken_checkpoint_is_passed_over_with_a_warning(
 
 def _adopt(checkpoint: Path, run: PretrainRun) -> None:
     """Put a checkpoint into the folder of a run that differs in layout only."""
-    place = storage.path_of(run.folder) / "a0/checkpoints" / checkpoint.name
+    place = storage.place_of(run.folder) / "a0/checkpoints" / checkpoint.name
     shutil.copytree(checkpoint, place)
     manifest = Manifest.model_validate_json((place / MANIFEST).read_bytes())
     manifest = manifest.model_copy(update={"run": run.digest})
@@ -261,10 +284,10 @@ def test_another_layout_goes_on_from_a_checkpoint(
     other = _run(
         tmp_path, dataset, precision=Precision.FP32, zero_stage=stage, micro_batch=2
     ).model_copy(update={"activation_checkpointing": stage == 2})
-    _adopt(storage.path_of(cut.folder) / "a1/checkpoints/step-0000006", other)
+    _adopt(storage.place_of(cut.folder) / "a1/checkpoints/step-0000006", other)
     _train(other, monkeypatch)
     expected, got = (
-        [(entry["step"], entry["loss"]) for entry in history.read(storage.path_of(run.folder))]
+        [(entry["step"], entry["loss"]) for entry in history.read(storage.place_of(run.folder))]
         for run in (whole, other)
     )
     assert [step for step, _ in got] == list(range(7, 13))

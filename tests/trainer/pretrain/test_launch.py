@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,6 +31,7 @@ from cupola_api.run import (
 )
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer import history, storage
+from cupola_trainer.storage import Place, uri_of
 
 pytestmark = [pytest.mark.local, pytest.mark.timeout(600)]
 
@@ -38,12 +41,12 @@ STEPS = 120
 
 
 def _run(
-    output: Path, dataset: WeightedInput, *, ranks: int, stage: int, precision: Precision
+    output: Place, dataset: WeightedInput, *, ranks: int, stage: int, precision: Precision
 ) -> PretrainRun:
     return PretrainRun(
         namespace="default",
         name="tiny",
-        output=output.as_uri(),
+        output=uri_of(output),
         datasets=[dataset],
         shape=Shape(
             layers=2,
@@ -79,12 +82,13 @@ def _run(
 class Pod:
     """A pod of a run as a tree of processes."""
 
-    def __init__(self, run: PretrainRun, attempt: str) -> None:
-        output = storage.path_of(run.output)
-        output.mkdir(exist_ok=True)
-        self.attempt = storage.path_of(run.folder) / attempt
-        self._log = output / f"{attempt}.termination"
-        path = output / "run.yaml"
+    def __init__(self, run: PretrainRun, attempt: str, files: Path | None = None) -> None:
+        """`files`: where what the pod is given lies, if not in its store."""
+        files = files or Path(storage.place_of(run.output))
+        files.mkdir(exist_ok=True)
+        self.attempt = storage.place_of(run.folder) / attempt
+        self._log = files / f"{attempt}.termination"
+        path = files / "run.yaml"
         path.write_text(dump(run))
         ranks = run.world.size
         torchrun = [
@@ -105,11 +109,16 @@ class Pod:
     def steps(self) -> int:
         """Steps that are in the history of this attempt."""
         path = self.attempt / history.HISTORY
+        assert isinstance(path, Path)
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    def checkpoints(self) -> list[Path]:
+    def checkpoints(self) -> list[Any]:
         """Its complete checkpoints, oldest first."""
-        return sorted(self.attempt.glob("checkpoints/step-*"))
+        return sorted(
+            path
+            for path in storage.entries(self.attempt / "checkpoints")
+            if path.name.startswith("step-") and (isinstance(path, Path) or storage.is_sealed(path))
+        )
 
     def wait_for(self, condition: Callable[[Pod], bool]) -> None:
         """Wait until a condition holds; fails if the pod ends first."""
@@ -140,19 +149,25 @@ def _weights(said: Outcome | None) -> bytes:
     assert said is not None
     assert said.outcome == "Succeeded", said
     assert said.artifact is not None
-    return (storage.path_of(said.artifact.uri) / "model.safetensors").read_bytes()
+    return storage.read(storage.place_of(said.artifact.uri) / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, dataset: WeightedInput) -> Outcome:
+    """What a run of two ranks, ZeRO-1, bf16, comes to when nothing disturbs it."""
+    whole = _run(
+        tmp_path_factory.mktemp("whole"), dataset, ranks=2, stage=1, precision=Precision.BF16
+    )
+    said = Pod(whole, "a1").end()
+    assert said is not None
+    return said
 
 
 def test_a_run_killed_and_stopped_on_its_way_ends_with_the_same_bytes(
-    tmp_path: Path, dataset: WeightedInput
+    tmp_path: Path, dataset: WeightedInput, expected: Outcome
 ) -> None:
-    """Two ranks, ZeRO-1, bf16. Checkpoints come by time, so the runs save at different steps."""
-    whole, cut = (
-        _run(tmp_path / name, dataset, ranks=2, stage=1, precision=Precision.BF16)
-        for name in ("whole", "cut")
-    )
-    assert whole.digest == cut.digest
-    expected = Pod(whole, "a1").end()
+    """Checkpoints come by time, so the runs save at different steps."""
+    cut = _run(tmp_path / "cut", dataset, ranks=2, stage=1, precision=Precision.BF16)
 
     killed = Pod(cut, "a1")
     killed.wait_for(lambda pod: len(pod.checkpoints()) > 0)
@@ -172,10 +187,42 @@ def test_a_run_killed_and_stopped_on_its_way_ends_with_the_same_bytes(
     outcome = Pod(cut, "a3").end()
     assert _weights(outcome) == _weights(expected)
     assert outcome is not None
-    assert expected is not None
     assert outcome.model == expected.model
-    entries = history.read(storage.path_of(cut.folder))
+    entries = history.read(storage.place_of(cut.folder))
     assert [entry["step"] for entry in entries] == list(range(1, STEPS + 1))
+
+
+def test_a_run_in_a_bucket_that_is_killed_ends_with_the_same_bytes(
+    tmp_path: Path, dataset: WeightedInput, expected: Outcome, bucket: str, pod: Path
+) -> None:
+    here = storage.place_of(dataset.uri)
+    assert isinstance(here, Path)
+    uri = storage.publish(here, storage.place_of(f"{bucket}/dataset")).uri
+    run = _run(
+        storage.place_of(f"{bucket}/out"),
+        dataset.model_copy(update={"uri": uri}),
+        ranks=2,
+        stage=1,
+        precision=Precision.BF16,
+    )
+    killed = Pod(run, "a1", tmp_path / "pod")
+    killed.wait_for(lambda pod: len(pod.checkpoints()) > 0)
+    killed.signal(signal.SIGKILL)
+    assert killed.end() is None
+    outcome = Pod(run, "a2", tmp_path / "pod").end()
+    assert _weights(outcome) == _weights(expected)
+    assert outcome is not None
+    assert outcome.artifact is not None
+    assert outcome.artifact.uri == f"{run.folder}/a2/artifact"
+    assert outcome.artifact.digest == expected.artifact.digest if expected.artifact else None
+    (begin,) = {
+        json.loads(line)["step"] - 1
+        for line in storage.read(storage.place_of(f"{run.folder}/a2/history.jsonl")).splitlines()[
+            :1
+        ]
+    }
+    assert begin > 0
+    assert [path for path in pod.glob("cupola-*/*") if path.is_file()] == []
 
 
 def test_one_rank_under_another_stage_goes_on_where_two_were(
@@ -188,7 +235,7 @@ def test_one_rank_under_another_stage_goes_on_where_two_were(
     first = pod.checkpoints()[0]
 
     one = _run(tmp_path / "one", dataset, ranks=1, stage=3, precision=Precision.FP32)
-    place = storage.path_of(one.folder) / "a0/checkpoints" / first.name
+    place = storage.place_of(one.folder) / "a0/checkpoints" / first.name
     shutil.copytree(first, place)
     manifest = Manifest.model_validate_json((place / MANIFEST).read_bytes())
     manifest = manifest.model_copy(update={"run": one.digest})
@@ -196,7 +243,7 @@ def test_one_rank_under_another_stage_goes_on_where_two_were(
     _weights(Pod(one, "a1").end())
 
     expected, got = (
-        {entry["step"]: entry["loss"] for entry in history.read(storage.path_of(run.folder))}
+        {entry["step"]: entry["loss"] for entry in history.read(storage.place_of(run.folder))}
         for run in (two, one)
     )
     begin = int(first.name.removeprefix("step-"))

@@ -9,17 +9,19 @@ import torch
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 from transformers.models.llama import LlamaForCausalLM
 
-from cupola_api.artifact import read_manifest, seal, sync
+from cupola_api.artifact import seal, sync
 from cupola_api.common import Artifact, Lineage
 from cupola_api.run import Shape
 from cupola_api.training import ModelSummary
+from cupola_trainer import storage
 from cupola_trainer.model import config_of
+from cupola_trainer.storage import Place, S3Place
 
 MAX_SHARD = "5GB"
 
 
 def export(
-    folder: Path,
+    folder: Place,
     *,
     weights: dict[str, torch.Tensor],
     shape: Shape,
@@ -30,20 +32,29 @@ def export(
 ) -> Artifact:
     """Write and seal the artifact `folder` of kind Model; what lay there before is replaced.
 
-    It is written beside `folder` and renamed last. Nothing in it depends on time or place.
+    It is written beside `folder` and renamed last; for S3 below TMPDIR, where it needs as much room as
+    it has bytes, and then put there. Nothing in it depends on time or place.
     """
+
+    def make(place: Path) -> None:
+        for file in tokenizer.iterdir():
+            shutil.copyfile(file, place / file.name)
+        _write_model(place, weights, shape)
+        seal(place, kind="Model", run=run, inputs=inputs, facts=summary.to_json())
+
+    if isinstance(folder, S3Place):
+        with storage.workplace(folder) as draft:
+            make(draft)
+            return storage.publish(draft, folder)
     hidden = folder.with_name(f".{folder.name}")
     for old in (hidden, folder):
         if old.exists():
             shutil.rmtree(old)
     hidden.mkdir(parents=True)
-    for file in tokenizer.iterdir():
-        shutil.copyfile(file, hidden / file.name)
-    _write_model(hidden, weights, shape)
-    seal(hidden, kind="Model", run=run, inputs=inputs, facts=summary.to_json())
+    make(hidden)
     hidden.rename(folder)
     sync(folder.parent)
-    return read_manifest(folder)[1]
+    return storage.publish(folder, folder)
 
 
 def _write_model(folder: Path, weights: dict[str, torch.Tensor], shape: Shape) -> None:

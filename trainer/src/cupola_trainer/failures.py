@@ -44,6 +44,18 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # how libraries in Rust write err
 _TRANSPORT = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer")
 
 
+class StoreError(OSError):
+    """An object store did not do what it was asked for; `strerror` says why, `filename` where."""
+
+    def __init__(
+        self, number: int, why: str, uri: str, *, reason: str, remedy: str, failure: FailureClass
+    ) -> None:
+        """`number`: the errno of a disk in that state; `why` and `remedy`: parts of a sentence."""
+        super().__init__(number, why, uri)
+        self.failure = PodFailure(reason, f"{uri} cannot be used: {why}; {remedy}", failure)
+        """Whose move it is, and the remedy."""
+
+
 def failure_of(
     error: BaseException, *, remedy: str = TRAINING, store: str = "the store"
 ) -> PodFailure | None:
@@ -55,6 +67,8 @@ def failure_of(
     for one in _causes(error):
         if isinstance(one, PodFailure):
             return one
+        if isinstance(one, StoreError):
+            return one.failure
         if is_memory(one):
             return out_of_memory(remedy)
         if number := storage_error(one):

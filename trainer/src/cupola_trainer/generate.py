@@ -1,4 +1,4 @@
-"""Answers of a model: `python -m cupola_trainer.generate --model FOLDER PROMPT`.
+"""Answers of a model: `python -m cupola_trainer.generate --model FOLDER_OR_URI PROMPT`.
 
 Weights come from safetensors only and code from this package and its libraries only, whatever the
 folder holds.
@@ -21,7 +21,11 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from cupola_api.artifact import ArtifactInvalid
+from cupola_trainer import storage
+from cupola_trainer.failures import StoreError
 from cupola_trainer.pairs import encode_prompt
+from cupola_trainer.pod import PodFailure
 
 ADAPTER = "adapter_config.json"
 """A folder with this file holds a LoRA adapter, and the plain model that it changes in `base/`."""
@@ -158,12 +162,24 @@ def _answer(ids: list[int], tokenizer: PreTrainedTokenizerFast) -> Answer:
     return Answer(str(text), ended)
 
 
+def _folder(model: str) -> Path:
+    """The folder of a model, by path or by URI. Raises PodFailure, ArtifactInvalid or OSError."""
+    if "://" not in model:
+        return Path(model)
+    place = storage.place_of(model)
+    return place if isinstance(place, Path) else storage.fetch(place)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print a model's answer to a prompt; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m cupola_trainer.generate", description="Answer a prompt with a model."
     )
-    parser.add_argument("--model", type=Path, required=True, help="folder of a Model artifact")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="a Model artifact: a folder, or its URI; from S3 it is copied",
+    )
     parser.add_argument("--max-new-tokens", type=int, default=256, help="longest answer")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 = greedy")
     parser.add_argument("--seed", type=int, default=0, help="of sampling")
@@ -172,7 +188,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        model, tokenizer = load(options.model)
+        model, tokenizer = load(_folder(options.model))
+    except (PodFailure, ArtifactInvalid, StoreError) as error:
+        print(error.failure if isinstance(error, StoreError) else error, file=sys.stderr)
+        return 2
     except (OSError, ValueError) as error:
         first = str(error).splitlines()[0]
         print(f"{options.model} holds no model that can be loaded: {first}", file=sys.stderr)

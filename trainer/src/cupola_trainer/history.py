@@ -1,7 +1,8 @@
 """The history of a training: one JSON line a step, in the attempt's folder.
 
 A process may die in the middle of a line and the next attempt goes on from an older step, so a
-reader passes over what is not whole and lets later attempts replace the steps that they repeat.
+reader passes over what is not whole and lets later attempts replace the steps that they repeat. In
+S3 it is put whole, before each checkpoint and at the end.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cupola_trainer import storage
 from cupola_trainer.checkpoint.choose import natural
+from cupola_trainer.failures import StoreError
+from cupola_trainer.storage import Place, S3Place
 
 HISTORY = "history.jsonl"
 
@@ -23,9 +28,15 @@ _FLUSH_SECONDS = 0.5
 class History:
     """Appends to the history of an attempt while it is open; flushed at most twice a second."""
 
-    def __init__(self, attempt: Path) -> None:
-        attempt.mkdir(parents=True, exist_ok=True)
-        path = attempt / HISTORY
+    def __init__(self, attempt: Place) -> None:
+        self._place = attempt / HISTORY
+        self._open = ExitStack()
+        folder = self._open.enter_context(storage.workplace(attempt))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = self._path = folder / HISTORY
+        if isinstance(self._place, S3Place):
+            with suppress(FileNotFoundError):
+                path.write_bytes(storage.read(self._place))
         self._file = path.open("a", encoding="utf-8")
         if _torn(path):
             self._file.write("\n")
@@ -35,12 +46,14 @@ class History:
         """Add a step: step, loss, lr, grad_norm, tokens, tokens_per_second, time."""
         self._file.write(json.dumps(entry, allow_nan=False) + "\n")
         if time.monotonic() - self._flushed >= _FLUSH_SECONDS:
-            self.flush()
+            self._file.flush()
+            self._flushed = time.monotonic()
 
     def flush(self) -> None:
-        """Let readers see, and a kill not lose, what was added."""
+        """Let readers see, and a kill not lose, what was added. Raises OSError."""
         self._file.flush()
         self._flushed = time.monotonic()
+        storage.put(self._path, self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -52,6 +65,11 @@ class History:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        try:
+            storage.put(self._path, self._place)
+        except StoreError as failed:  # how the training ended is told all the same
+            print(f"warning: {failed.failure}", flush=True)
+        self._open.close()
 
 
 def _torn(path: Path) -> bool:

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cupola_api import metrics
+from cupola_api.artifact import ArtifactInvalid
 from cupola_api.outcome import FailureClass
-from cupola_trainer.checkpoint.choose import newest
-from cupola_trainer.checkpoint.reader import CheckpointInvalid
+from cupola_trainer import storage
+from cupola_trainer.checkpoint.choose import name_in_run, newest
+from cupola_trainer.checkpoint.reader import Checkpoint, CheckpointInvalid
 from cupola_trainer.checkpoint.writer import State
+from cupola_trainer.distributed import Ranks
 from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import Place
 
 
 class Origin(NamedTuple):
@@ -42,7 +46,7 @@ class Origin(NamedTuple):
         return served
 
 
-def find(folder: Path, run: str) -> tuple[str | None, int]:
+def find(folder: Place, run: str) -> tuple[str | None, int]:
     """The newest checkpoint that verifies, relative to the run's folder; says what it passes over.
 
     Beside it the number of those. Raises OSError.
@@ -50,10 +54,34 @@ def find(folder: Path, run: str) -> tuple[str | None, int]:
     path, passed_over = newest(folder, run)
     for warning in passed_over:
         print(f"warning: {warning}", flush=True)
-    relative = path.relative_to(folder).as_posix() if path else None
+    relative = name_in_run(path) if path else None
     if relative:
         print(f"going on from {relative}", flush=True)
     return relative, len(passed_over)
+
+
+def opened(place: Place, ranks: Ranks) -> Checkpoint:
+    """A checkpoint, opened on every rank; all of them call it.
+
+    From S3 it is brought to each machine once, in whole, since every rank needs all weights: that
+    takes as much room below TMPDIR as it has bytes, until the ranks have let go of it. Raises
+    PodFailure or CheckpointInvalid.
+    """
+    if isinstance(place, Path):
+        return Checkpoint(place)
+    here = Path(ranks.on_each(lambda: str(_fetch(place)))[ranks.rank])
+    saved = Checkpoint(here)
+    ranks.on_each(lambda: None)  # all have it open
+    storage.forget(here, place)
+    return saved
+
+
+def _fetch(place: Place) -> Path:
+    with remedied():
+        try:
+            return storage.fetch(place)
+        except ArtifactInvalid as error:
+            raise CheckpointInvalid(str(error)) from error
 
 
 @contextmanager

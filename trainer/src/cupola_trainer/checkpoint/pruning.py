@@ -1,7 +1,7 @@
 """Which checkpoints of a run are of no more use, and their deletion.
 
-A folder is renamed to a hidden name before it is deleted, so that a kill on the way leaves no
-broken checkpoint in sight; what it leaves hidden goes with the next deletion.
+On a disk a folder is renamed to a hidden name before it is deleted, in S3 its manifest goes first:
+a kill on the way leaves no broken checkpoint in sight, and what it leaves goes with the next deletion.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cupola_api.artifact import ArtifactInvalid, read_manifest
-from cupola_trainer.checkpoint.choose import CHECKPOINTS, entries, natural, step_of
+from cupola_api.artifact import ArtifactInvalid
+from cupola_trainer import storage
+from cupola_trainer.checkpoint.choose import CHECKPOINTS, natural, step_of
+from cupola_trainer.storage import Place
 
 _ATTEMPT = re.compile(r"a(\d+)-(.+)")
 
 
-def earlier_attempts(attempt: Path) -> list[Path]:
+def earlier_attempts(attempt: Place) -> list[Place]:
     """The attempts of the run that are older than `attempt`; asked by it as it begins.
 
     Those that are there by then, as a later one comes later. Of the same resource they are also
@@ -27,12 +29,14 @@ def earlier_attempts(attempt: Path) -> list[Path]:
     """
     return [
         path
-        for path in entries(attempt.parent)
-        if path.is_dir() and path != attempt and not _after(path.name, attempt.name)
+        for path in storage.entries(attempt.parent)
+        if not (isinstance(path, Path) and not path.is_dir())
+        and path != attempt
+        and not _after(path.name, attempt.name)
     ]
 
 
-def prune(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
+def prune(folder: Place, keep: int, earlier: Sequence[Place] = ()) -> None:
     """Delete all but the newest `keep` whole checkpoints in `folder`, and what a crash left.
 
     When there are as many, those of `earlier` attempts of the run are deleted too, but for any
@@ -40,7 +44,7 @@ def prune(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
     hundreds of gigabytes again after each save would cost more than it guards against. Raises
     OSError.
     """
-    mine = [path for path in entries(folder) if step_of(path) is not None]
+    mine = [path for path in storage.entries(folder) if step_of(path) is not None]
     mine.sort(key=lambda path: natural(path.name), reverse=True)
     kept = [path for path in mine if _whole(path)][:keep]
     _delete(folder, [path for path in mine if path not in kept])
@@ -48,12 +52,13 @@ def prune(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
         return
     for attempt in earlier:
         theirs = attempt / CHECKPOINTS
-        _delete(theirs, [path for path in entries(theirs) if _replaced(path, kept[-1])])
-        with suppress(OSError):  # not empty, or not there
-            theirs.rmdir()
+        _delete(theirs, [path for path in storage.entries(theirs) if _replaced(path, kept[-1])])
+        if isinstance(theirs, Path):
+            with suppress(OSError):  # not empty, or not there
+                theirs.rmdir()
 
 
-def prune_or_warn(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None:
+def prune_or_warn(folder: Place, keep: int, earlier: Sequence[Place] = ()) -> None:
     """Prune after a save; a training does not fail for what it cannot delete."""
     try:
         prune(folder, keep, earlier)
@@ -61,35 +66,39 @@ def prune_or_warn(folder: Path, keep: int, earlier: Sequence[Path] = ()) -> None
         print(f"warning: not every old checkpoint could be deleted: {error}", flush=True)
 
 
-def _delete(folder: Path, paths: list[Path]) -> None:
+def _delete(folder: Place, paths: list[Place]) -> None:
     """Delete checkpoints of a folder, and what was left hidden in it."""
-    _clear(folder)
+    if isinstance(folder, Path):
+        _clear(folder)
     for path in paths:
-        path.rename(path.with_name(f".{path.name}.old"))
-    _clear(folder)
+        if isinstance(path, Path):
+            path.rename(path.with_name(f".{path.name}.old"))
+        else:
+            storage.delete(path)
+    if isinstance(folder, Path):
+        _clear(folder)
 
 
 def _clear(folder: Path) -> None:
-    for path in entries(folder):
+    for path in folder.iterdir() if folder.exists() else ():
         if path.name.startswith(".step-"):
             shutil.rmtree(path)
 
 
-def _whole(path: Path) -> bool:
+def _whole(path: Place) -> bool:
     try:
-        manifest, _ = read_manifest(path)
-        return all((path / file.path).stat().st_size == file.bytes for file in manifest.files)
+        return storage.complete(path, storage.read_manifest(path)[0])
     except (ArtifactInvalid, OSError):
         return False
 
 
-def _replaced(path: Path, by: Path) -> bool:
+def _replaced(path: Place, by: Place) -> bool:
     """Whether a checkpoint of another attempt has a successor in a whole one of the same run."""
     step, newer = step_of(path), step_of(by)
     if step is None or newer is None or step > newer:
         return False
     try:
-        return read_manifest(path)[0].run == read_manifest(by)[0].run
+        return storage.read_manifest(path)[0].run == storage.read_manifest(by)[0].run
     except ArtifactInvalid:
         return True  # damaged
 

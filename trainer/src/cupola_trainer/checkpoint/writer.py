@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -22,16 +23,16 @@ from cupola_api.artifact import (
     canonical,
     hash_file,
     sync,
-    verify,
-    write_atomic,
 )
 from cupola_api.base import Model
 from cupola_api.outcome import FailureClass
+from cupola_trainer import storage
 from cupola_trainer.checkpoint.choose import KIND, folder_name
 from cupola_trainer.checkpoint.fragments import Fragment, key
 from cupola_trainer.distributed import Ranks
-from cupola_trainer.failures import storage_error, storage_remedy
+from cupola_trainer.failures import StoreError, storage_error, storage_remedy
 from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import Place
 
 Result = TypeVar("Result")
 
@@ -58,40 +59,46 @@ class State(Model):
 
 
 def save(
-    folder: Path, fragments: Iterable[Fragment], state: State, *, run: str, ranks: Ranks
+    folder: Place, fragments: Iterable[Fragment], state: State, *, run: str, ranks: Ranks
 ) -> None:
     """Write `folder/step-NNNNNNN`; every rank calls it with its own fragments.
 
-    Ranks write into a hidden folder; its manifest and then its rename are the last two actions.
-    A whole checkpoint of the step that is there already stays. Raises PodFailure, on every rank, if
+    On a disk ranks write into a hidden folder; its manifest and then its rename are the last two
+    actions. In S3 the manifest is the last. A whole checkpoint of the step that is there already stays. Raises PodFailure, on every rank, if
     storage fails.
     """
     final = folder / folder_name(state.step)
-    hidden = folder / f".{final.name}"
+    where = final.with_name(f".{final.name}") if isinstance(final, Path) else final
 
     def on_storage(work: Callable[[], Result]) -> Callable[[], Result]:
         return lambda: _on_storage(work, state.step, final)
 
     def write() -> dict[str, Any]:
-        file = hidden / f"rank-{ranks.rank:05d}.safetensors"
         tensors = {
             key(quantity, fragment.name, fragment.start): value.detach().cpu().contiguous()
             for fragment in fragments
             for quantity, value in fragment.values.items()
         }
-        save_file(tensors, file)
-        sync(file)
-        return _entry(file).to_json()
+        with storage.workplace(where) as here:
+            file = here / f"rank-{ranks.rank:05d}.safetensors"
+            save_file(tensors, file)
+            if where == here:
+                sync(file)
+            entry = _entry(file)
+            storage.put(file, where / file.name)
+        return entry.to_json()
 
-    if ranks.on_main(on_storage(lambda: _begin(hidden, final, run))):
+    if ranks.on_main(on_storage(lambda: _begin(where, final, run))):
         files = [File.model_validate(value) for value in ranks.on_each(on_storage(write))]
-        ranks.on_main(on_storage(lambda: _finish(hidden, final, files, state, run)))
+        ranks.on_main(on_storage(lambda: _finish(where, final, files, state, run)))
 
 
-def _on_storage(work: Callable[[], Result], step: int, place: Path) -> Result:
+def _on_storage(work: Callable[[], Result], step: int, place: Place) -> Result:
     """Do work on storage. Raises PodFailure for its errors, also those that Rust code words."""
     try:
         return work()
+    except StoreError as error:
+        raise error.failure from error
     except (OSError, SafetensorError) as error:
         number = error.errno if isinstance(error, OSError) else storage_error(error)
         detail = os.strerror(number) if number else str(error)
@@ -104,28 +111,37 @@ def _on_storage(work: Callable[[], Result], step: int, place: Path) -> Result:
         ) from error
 
 
-def _begin(hidden: Path, final: Path, run: str) -> bool:
+def _begin(where: Place, final: Place, run: str) -> bool:
     """Make an empty hidden folder; False if there is nothing to do."""
     with suppress(ArtifactInvalid, OSError):
-        manifest, _ = verify(final)
+        manifest, _ = storage.check(final)
         if manifest.kind == KIND and manifest.run == run:
             return False
-    for left in (hidden, _old(hidden)):  # by a crash
-        if left.exists():
-            shutil.rmtree(left)
-    hidden.mkdir(parents=True)
+    if isinstance(where, Path):
+        for left in (where, _old(where)):  # by a crash
+            if left.exists():
+                shutil.rmtree(left)
+        where.mkdir(parents=True)
     return True
 
 
-def _finish(hidden: Path, final: Path, files: list[File], state: State, run: str) -> None:
-    write_atomic(hidden / STATE, canonical(state.to_json()))
+def _finish(where: Place, final: Place, files: list[File], state: State, run: str) -> None:
+    data = canonical(state.to_json())
+    mine = File(path=STATE, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     manifest = Manifest(
         kind=KIND,
         run=run,
         facts={"step": state.step},
-        files=sorted([*files, _entry(hidden / STATE)], key=lambda file: file.path),
+        files=sorted([*files, mine], key=lambda file: file.path),
     )
-    write_atomic(hidden / MANIFEST, canonical(manifest.to_json()))
+    storage.write(where / STATE, data)
+    storage.write(where / MANIFEST, canonical(manifest.to_json()))
+    if isinstance(where, Path) and isinstance(final, Path):
+        _show(where, final)
+
+
+def _show(hidden: Path, final: Path) -> None:
+    """Give a whole checkpoint its name."""
     if final.exists():  # damaged: else there was nothing to do
         final.rename(_old(hidden))
     hidden.rename(final)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 from pathlib import Path
 
 from cupola_api import run as contract
-from cupola_api.artifact import ArtifactInvalid, read_manifest
+from cupola_api.artifact import ArtifactInvalid
 from cupola_api.common import Artifact
 from cupola_api.dataset import DatasetSummary
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_trainer import storage
 from cupola_trainer.curate import work
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import finished
 
 INDEX = "JOB_COMPLETION_INDEX"
 """Environment variable: the part that a pod of an Indexed Job works on."""
@@ -85,13 +84,13 @@ def _publish(run: contract.CurateRun) -> Outcome:
 
 def _published(run: contract.CurateRun) -> Outcome | None:
     """The outcome of a run whose Dataset is there."""
-    artifact = finished(work.artifact_folder(run), run.digest)
+    artifact = storage.finished(work.artifact_folder(run), run.digest)
     return _done(run, artifact) if artifact else None
 
 
 def _done(run: contract.CurateRun, artifact: Artifact) -> Outcome:
-    shutil.rmtree(work.work_folder(run), ignore_errors=True)
-    manifest, _ = read_manifest(work.artifact_folder(run))
+    storage.discard(work.work_folder(run))
+    manifest, _ = storage.read_manifest(work.artifact_folder(run))
     summary = DatasetSummary.model_validate(manifest.facts)
     return Outcome(
         outcome=OutcomeKind.SUCCEEDED,

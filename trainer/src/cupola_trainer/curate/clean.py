@@ -6,6 +6,7 @@ cache, and written in files of about 64 MiB of text, so memory does not grow wit
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, groupby
@@ -18,6 +19,7 @@ import polars as pl
 from cupola_api.artifact import canonical, hash_file
 from cupola_api.dataset import PiiAction, PiiKind, QualityRules, Source
 from cupola_api.run import CurateRun
+from cupola_trainer import storage
 from cupola_trainer.curate import listing, pii, quality, rows, unreadable
 from cupola_trainer.curate.fields import check_text
 from cupola_trainer.curate.identity import Identity, identify
@@ -25,8 +27,8 @@ from cupola_trainer.curate.minhash import band_hashes, near_banding, shingle
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.records import Record, Rejected, compose, read
 from cupola_trainer.curate.samples import Samples
+from cupola_trainer.curate.sources import place_in
 from cupola_trainer.curate.tally import Tally
-from cupola_trainer.storage import path_of
 
 _BATCH = 1 << 18
 _FILE = 64 << 20
@@ -84,7 +86,8 @@ class _Part:
     def flush(self) -> None:
         """Write the rows that wait."""
         if self._tables:
-            rows.write(self._folder, self._files, self._tables)
+            count = rows.slices(self._run.parts)
+            rows.write(self._folder, self._files, self._tables, count)
             self._files += 1
             self._buffered = 0
             self._tables = []
@@ -139,14 +142,16 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     by_name = {source.name: (i, source) for i, source in enumerate(run.sources)}
     progress = Progress(f"clean {part}")
     work = _Part(run, part, folder)
-    for name, files in groupby(listed.files_of(part), key=lambda file: file.source):
-        index, source = by_name[name]
-        found = chain.from_iterable(
-            read(_unchanged(source, file), source, run.task) for file in files
-        )
-        for batch in _batches(found, work, index):
-            work.take(index, batch)
-            progress.add(len(batch), sum(len(record.text) for record in batch))
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, files in groupby(listed.files_of(part), key=lambda file: file.source):
+            index, source = by_name[name]
+            found = chain.from_iterable(
+                read(path, source, run.task)
+                for path in _unchanged(source, [*files], Path(scratch) / name)
+            )
+            for batch in _batches(found, work, index):
+                work.take(index, batch)
+                progress.add(len(batch), sum(len(record.text) for record in batch))
     work.flush()
     progress.say()
     whole = {s.name for s in run.sources} - {
@@ -181,13 +186,20 @@ def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Ite
             batch, size = [], 0
 
 
-def _unchanged(source: Source, file: listing.SourceFile) -> Path:
-    """The path of a listed file, after its size and hash were checked."""
-    root = path_of(source.uri)
-    path = root if root.is_file() else root / file.path
+def _unchanged(source: Source, files: list[listing.SourceFile], scratch: Path) -> Iterator[Path]:
+    """The paths of listed files, one after the other as size and hash were checked.
+
+    Those in S3 are first all copied to `scratch`.
+    """
+    wanted = [(place_in(source, file.path), file.bytes) for file in files]
     try:
-        if path.stat().st_size == file.bytes and hash_file(path) == file.sha256:
-            return path
+        paths = storage.copied(wanted, scratch)
     except OSError as error:
-        raise unreadable.failure(source, file.path, error) from error
-    raise unreadable.changed(source, file.path)
+        raise unreadable.failure(source, error.filename or source.uri, error) from error
+    for file, path in zip(files, paths, strict=True):
+        try:
+            if path.stat().st_size != file.bytes or hash_file(path) != file.sha256:
+                raise unreadable.changed(source, file.path)
+        except OSError as error:
+            raise unreadable.failure(source, file.path, error) from error
+        yield path

@@ -43,10 +43,10 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
 
     Raises PodFailure if a part is missing, a source has no such field or no document is left.
     """
-    folders = [work.stage_folder(run, "clean", part) for part in range(run.parts)]
-    manifests = [work.require(part, run) for part in folders]
+    parts = work.require_parts(run, "clean", rows.PREFIX)
+    folders = [part.folder for part in parts]
     tallies = [
-        merge(Tally.from_json(manifest.facts["sources"][i]) for manifest in manifests)
+        merge(Tally.from_json(part.facts["sources"][i]) for part in parts)
         for i in range(len(run.sources))
     ]
     for source, tally in zip(run.sources, tallies, strict=True):

@@ -28,10 +28,10 @@ _SAMPLES = 10
 
 def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
     """Assemble the artifact in `folder`; returns its summary as the facts of its manifest."""
-    done = work.stage_folder(run, "dedup")
-    facts = work.require(done, run).facts
-    parts = [work.stage_folder(run, "tokenise", part) for part in range(run.parts)]
-    counted = [work.require(part, run).facts for part in parts]
+    done, facts = work.require(work.stage_folder(run, "dedup"), run)
+    encoded = work.require_parts(run, "tokenise")
+    parts, counted = [part.folder for part in encoded], [part.facts for part in encoded]
+    cleaned = work.require_parts(run, "clean", "samples.json", check_here=False)
     totals = {
         split: {key: sum(c[split][key] for c in counted) for key in counted[0][split]}
         for split in SPLITS
@@ -61,9 +61,7 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
             for source, tally in zip(run.sources, tallies, strict=True)
         },
         "splits": totals,
-        "samples": _samples(
-            [work.stage_folder(run, "clean", p) for p in range(run.parts)] + [done]
-        ),
+        "samples": _samples([*(part.folder for part in cleaned), done]),
     }
     (folder / "curation.json").write_bytes(canonical(report))
     return summary.to_json()

@@ -1,12 +1,14 @@
 """The rows of `clean`: one table of documents, in the files that one stage writes and others read.
 
-A part's rows lie in files `rows-000000.parquet`, `rows-000001.parquet`, ... in the order in which they
-were read, but each file is sorted by shuffle key, so that who wants a range of keys reads little.
+As a part is read, its rows are written out several times; each time they are cut into slices of the
+shuffle key, a file each: `rows-SLICE-TIME.parquet`. So who wants a range of keys reads, and of S3
+fetches, the files of a slice or two. Within a file rows are sorted by key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,16 @@ SCHEMA = {
 input and output. Then the columns
 `band00`, `band01`, ... of uint64 where near dedup is on."""
 
+PREFIX = "rows-"
+"""How the names of all files begin."""
+
+SLICES = 16
+"""Slices of the keys, at most: with more than that many parts, a reader of one range of keys in as
+many ranges as there are parts fetches up to parts / 16 times as much as it needs."""
+
+KEYS = 1 << 64
+"""How many shuffle keys there are."""
+
 KEEP = "keep.parquet"
 """In the folder of `dedup`, the rows that stay: key, part, position, and whether it is held out."""
 
@@ -53,16 +65,35 @@ def band_name(number: int) -> str:
     return f"band{number:02d}"
 
 
-def write(folder: Path, index: int, tables: list[pl.DataFrame]) -> None:
-    """Write one file of rows."""
-    pl.concat(tables).sort("key", "position").write_parquet(
-        folder / f"rows-{index:06d}.parquet", compression="zstd", row_group_size=_ROW_GROUP
-    )
+def slices(parts: int) -> int:
+    """Into how many slices a run of that many parts cuts the keys."""
+    return min(parts, SLICES)
 
 
-def files(folder: Path) -> list[Path]:
-    """The files of a part, in order."""
-    return sorted(folder.glob("rows-*.parquet"))
+def prefixes(low: int, high: int, count: int) -> list[str]:
+    """How the names of the files begin that may hold keys in [low, high), with `count` slices."""
+    edges = _edges(count)
+    return [_prefix(i) for i in range(count) if edges[i] < high and low < edges[i + 1]]
+
+
+def write(folder: Path, index: int, tables: list[pl.DataFrame], count: int) -> None:
+    """Write rows out for the `index`-th time, in `count` slices; an empty one has no file."""
+    rows = pl.concat(tables).sort("key", "position")
+    inner = np.array(_edges(count)[1:-1], np.uint64)
+    cuts = [0, *np.searchsorted(rows["key"].to_numpy(), inner).tolist(), rows.height]
+    for number, (begin, end) in enumerate(pairwise(cuts)):
+        if begin < end:
+            rows[begin:end].write_parquet(
+                folder / f"{_prefix(number)}{index:06d}.parquet",
+                compression="zstd",
+                row_group_size=_ROW_GROUP,
+            )
+
+
+def files(folder: Path, *begins: str) -> list[Path]:
+    """The files of a part whose names begin so, in the order in which they were written."""
+    found = (path for path in folder.glob(f"{PREFIX}*.parquet") if path.name.startswith(begins))
+    return sorted(found, key=lambda path: (_index(path), path.name))
 
 
 def columns_of(folders: Sequence[Path], names: Sequence[str]) -> pl.DataFrame:
@@ -70,9 +101,10 @@ def columns_of(folders: Sequence[Path], names: Sequence[str]) -> pl.DataFrame:
     return _scan(folders, names).collect()
 
 
-def between(folders: Sequence[Path], low: int, high: int) -> pl.DataFrame:
-    """The rows of all parts with `low <= key < high`, without bands."""
-    return _scan(folders, list(SCHEMA)).filter(in_range(low, high)).collect()
+def between(folders: Sequence[Path], low: int, high: int, count: int) -> pl.DataFrame:
+    """The rows of all parts with `low <= key < high`, without bands; `count`: of slices."""
+    begins = prefixes(low, high, count)
+    return _scan(folders, list(SCHEMA), *begins).filter(in_range(low, high)).collect()
 
 
 def in_range(low: int, high: int) -> pl.Expr:
@@ -81,15 +113,15 @@ def in_range(low: int, high: int) -> pl.Expr:
 
 
 def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str]]:
-    """The texts of `wanted` (part, position), in that order, in pieces of one file at most."""
+    """The texts of `wanted` (part, position), in that order, in pieces of what was written at once."""
     by_part = {part: rows for (part,), rows in wanted.partition_by("part", as_dict=True).items()}
     for part, folder in enumerate(folders):
         if part not in by_part:
             continue
         positions = by_part[part].select("position")
-        for path in files(folder):
+        for _, paths in groupby(files(folder, PREFIX), key=_index):
             found = (
-                pl.scan_parquet(path)
+                pl.scan_parquet([*paths])
                 .select("position", "text")
                 .join(positions.lazy(), on="position", how="semi")
                 .sort("position")
@@ -99,8 +131,20 @@ def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str
                 yield found["text"].to_list()
 
 
-def _scan(folders: Sequence[Path], names: Sequence[str]) -> pl.LazyFrame:
-    paths = [path for folder in folders for path in files(folder)]
+def _scan(folders: Sequence[Path], names: Sequence[str], *begins: str) -> pl.LazyFrame:
+    paths = [path for folder in folders for path in files(folder, *(begins or (PREFIX,)))]
     if not paths:
         return pl.LazyFrame(schema={name: SCHEMA.get(name, pl.UInt64) for name in names})
     return pl.scan_parquet(paths).select(names)
+
+
+def _edges(count: int) -> list[int]:
+    return [number * KEYS // count for number in range(count + 1)]
+
+
+def _prefix(number: int) -> str:
+    return f"{PREFIX}{number:02d}-"
+
+
+def _index(path: Path) -> str:
+    return path.stem.rpartition("-")[2]

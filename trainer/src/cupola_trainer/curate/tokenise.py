@@ -21,21 +21,23 @@ from cupola_trainer.curate.progress import Progress
 from cupola_trainer.shards import dtype_for, write_shard
 
 SPLITS = ("train", "validation")
-_KEYS = 1 << 64
 _BATCH = 1 << 20
 
 
 def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     """Do the stage for one range into `folder`; returns the facts of its manifest."""
-    done = work.stage_folder(run, "dedup")
-    facts = work.require(done, run).facts
+    done, facts = work.require(work.stage_folder(run, "dedup"), run)
+    first, last = (edge * rows.KEYS // run.parts for edge in (part, part + 1))
+    wanted = rows.prefixes(first, last, rows.slices(run.parts))
+    cleaned = work.require_parts(run, "clean", *wanted, check_here=False)
+    folders = [part.folder for part in cleaned]
     encoder = tokenizer.load(done / "tokenizer")
     progress = Progress(f"tokenise {part}")
     counts = {split: {"documents": 0, "tokens": 0, "examples": 0} for split in SPLITS}
     shards = facts["shardsOfPart"]
     for shard in range(part * shards, (part + 1) * shards):
-        low, high = (edge * _KEYS // (run.parts * shards) for edge in (shard, shard + 1))
-        found = _documents(run, done, low, high)
+        low, high = (edge * rows.KEYS // (run.parts * shards) for edge in (shard, shard + 1))
+        found = _documents(run, folders, done, low, high)
         for split in SPLITS:
             chosen = found.filter(pl.col("held") == (split == "validation"))
             encoded = _encode(encoder, chosen["text"], progress)
@@ -50,11 +52,12 @@ def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     return counts
 
 
-def _documents(run: CurateRun, done: Path, low: int, high: int) -> pl.DataFrame:
+def _documents(
+    run: CurateRun, folders: list[Path], done: Path, low: int, high: int
+) -> pl.DataFrame:
     """The documents that stay, with `low <= key < high`, in shuffled order."""
-    folders = [work.stage_folder(run, "clean", part) for part in range(run.parts)]
     keep = pl.scan_parquet(done / rows.KEEP).filter(rows.in_range(low, high)).collect()
-    found = rows.between(folders, low, high).join(
+    found = rows.between(folders, low, high, rows.slices(run.parts)).join(
         keep.select("part", "position", "held"), on=("part", "position"), how="inner"
     )
     # Content decides the order; place only between copies of the same content.

@@ -78,7 +78,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 
 def copy(source: Input, folder: Path) -> None:
     """Take the tokenizer of another Dataset, file by file. Raises PodFailure if it has none."""
-    theirs = open_input(source) / "tokenizer"
+    theirs = open_input(source, "tokenizer/") / "tokenizer"
     if not (theirs / FILE).is_file():
         raise PodFailure(
             "TokenizerMissing",

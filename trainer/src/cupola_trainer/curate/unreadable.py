@@ -7,7 +7,7 @@ import errno
 from cupola_api.dataset import Source
 from cupola_api.errors import plain
 from cupola_api.outcome import FailureClass
-from cupola_trainer.failures import storage_error
+from cupola_trainer.failures import StoreError, storage_error
 from cupola_trainer.pod import PodFailure
 
 LONGEST = 200
@@ -22,7 +22,11 @@ def failure(source: Source, what: str, error: OSError) -> PodFailure:
     """
     if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
         return changed(source, what)
-    if storage_error(error) not in (None, errno.EACCES, errno.EPERM):
+    if isinstance(error, StoreError) or storage_error(error) not in (
+        None,
+        errno.EACCES,
+        errno.EPERM,
+    ):
         raise error
     return PodFailure(
         "SourceUnreadable",

@@ -5,64 +5,90 @@
     <run folder>/work/tokenise/00003/
     <run folder>/artifact/               the Dataset
 
-A folder is filled under a name of its own, sealed, and renamed. A pod that dies leaves nothing that
-counts; of two that do the same work the first to rename wins, and both made the same bytes.
+On a disk a folder is filled under a name of its own, sealed, and renamed. A pod that dies leaves
+nothing that counts; of two that do the same work the first to rename wins, and both made the same
+bytes. In S3 its files are put one by one and its manifest last: until then it is not there, and a
+twin puts the same bytes over it. What a later stage reads of it is brought to the machine, below
+TMPDIR: `clean` needs room for its part and its rows, `dedup` for the rows of all parts, `tokenise`
+for a slice of those and its range, `publish` for the Dataset.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from cupola_api.artifact import ArtifactInvalid, Manifest, read_manifest, seal, verify
+from cupola_api.artifact import ArtifactInvalid, Manifest, seal
 from cupola_api.common import Artifact, Lineage
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
+from cupola_trainer import storage
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import path_of
+from cupola_trainer.storage import Place, S3Place, place_of
 
 Facts = dict[str, Any]
 """What a stage counted, as JSON values; it lies in the manifest."""
+
+_AT_ONCE = 8
+"""Parts that are checked at a time."""
 
 PART = "Part"
 DATASET = "Dataset"
 
 
-def artifact_folder(run: CurateRun) -> Path:
+def artifact_folder(run: CurateRun) -> Place:
     """Where the Dataset of a run is published."""
-    return path_of(run.folder) / "artifact"
+    return place_of(run.folder) / "artifact"
 
 
-def work_folder(run: CurateRun) -> Path:
+def work_folder(run: CurateRun) -> Place:
     """Where stages leave what later stages need; gone when the Dataset is there."""
-    return path_of(run.folder) / "work"
+    return place_of(run.folder) / "work"
 
 
-def stage_folder(run: CurateRun, stage: str, part: int | None = None) -> Path:
+def stage_folder(run: CurateRun, stage: str, part: int | None = None) -> Place:
     """What a stage made, or one part of it."""
     folder = work_folder(run) / stage
     return folder if part is None else folder / f"{part:05d}"
 
 
-def sealed(folder: Path, run: CurateRun) -> Manifest | None:
-    """The manifest of a folder that is whole and of this run; None if there is no such folder."""
+class Made(NamedTuple):
+    """What an earlier stage made, on this machine."""
+
+    folder: Path
+    facts: Facts
+
+
+def sealed(folder: Place, run: CurateRun) -> Manifest | None:
+    """The manifest of a folder that is whole and of this run; None if there is no such folder.
+
+    Raises OSError if storage does not answer.
+    """
     try:
-        manifest, _ = verify(folder)
+        manifest, _ = storage.check(folder)
     except ArtifactInvalid:
         return None
     return manifest if manifest.run == run.digest else None
 
 
-def require(folder: Path, run: CurateRun, *, check: bool = True) -> Manifest:
-    """The manifest of what an earlier stage made; with `check` every file of it is hashed.
+def require(folder: Place, run: CurateRun, *only: str, check_here: bool = True) -> Made:
+    """What an earlier stage made, every file hashed; of S3 those whose paths begin as `only` says.
 
-    Raises PodFailure if it is not there: stages then run out of order, or storage lost it.
+    With `check_here` false, what is used in place was checked by another stage. Raises PodFailure
+    if it is not there: stages then run out of order, or storage lost it. Raises OSError if storage
+    does not answer.
     """
     try:
-        manifest, _ = verify(folder) if check else read_manifest(folder)
+        if isinstance(folder, Path) and not check_here:
+            here = folder
+        else:
+            here = storage.fetch(folder, *only)
+        manifest, _ = storage.read_manifest(here)
         if manifest.run != run.digest:
             raise ArtifactInvalid(f"{folder} was made by another run")
     except ArtifactInvalid as error:
@@ -71,11 +97,18 @@ def require(folder: Path, run: CurateRun, *, check: bool = True) -> Manifest:
             f"an earlier stage is not whole: {error}; run that stage again",
             FailureClass.INFRASTRUCTURE,
         ) from error
-    return manifest
+    return Made(here, manifest.facts)
+
+
+def require_parts(run: CurateRun, stage: str, *only: str, check_here: bool = True) -> list[Made]:
+    """As `require`, of all parts of a stage, several at a time."""
+    places = [stage_folder(run, stage, part) for part in range(run.parts)]
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return [*pool.map(lambda one: require(one, run, *only, check_here=check_here), places)]
 
 
 def commit(
-    folder: Path,
+    folder: Place,
     run: CurateRun,
     fill: Callable[[Path], Facts],
     *,
@@ -86,18 +119,31 @@ def commit(
 
     If a whole folder of the run appeared meanwhile, that one stays.
     """
+    with _own_folder(folder, run) as own:
+        seal(own, kind=kind, run=run.digest, inputs=inputs, facts=fill(own))
+        if sealed(folder, run) is None:
+            if isinstance(folder, Path):
+                _replace(own, folder, run)
+            else:
+                storage.publish(own, folder)
+    return storage.read_manifest(folder)[1]
+
+
+@contextmanager
+def _own_folder(folder: Place, run: CurateRun) -> Iterator[Path]:
+    """An empty folder to fill, gone afterwards: beside `folder` on a disk, else below TMPDIR."""
     work = work_folder(run)
+    if isinstance(work, S3Place):
+        with storage.workplace(folder) as own:
+            yield own
+        return
     work.mkdir(parents=True, exist_ok=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     own = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=work))
     try:
         own.chmod(0o755)  # the next stage may run as another user
-        seal(own, kind=kind, run=run.digest, inputs=inputs, facts=fill(own))
-        if sealed(folder, run) is None:
-            _replace(own, folder, run)
+        yield own
     finally:
         shutil.rmtree(own, ignore_errors=True)
-    return read_manifest(folder)[1]
 
 
 def _replace(own: Path, folder: Path, run: CurateRun) -> None:
@@ -106,6 +152,7 @@ def _replace(own: Path, folder: Path, run: CurateRun) -> None:
         broken = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=own.parent))
         folder.rename(broken / folder.name)
         shutil.rmtree(broken, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         own.rename(folder)
     except OSError:

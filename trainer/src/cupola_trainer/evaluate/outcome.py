@@ -8,9 +8,9 @@ from cupola_api.common import Artifact
 from cupola_api.evaluation import Score
 from cupola_api.outcome import MAX_BYTES, FailureClass, Outcome, OutcomeKind
 from cupola_api.run import EvaluateRun
+from cupola_trainer import storage
 from cupola_trainer.evaluate.results import rounded
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.storage import finished, path_of
 
 SCORES = "scores.json"
 """The file of the artifact that holds all scores whole."""
@@ -68,8 +68,8 @@ def outcome_of(run: EvaluateRun, artifact: Artifact, scores: list[Score]) -> Out
 
 def earlier(run: EvaluateRun) -> Outcome | None:
     """The outcome of an earlier attempt that made it to the end, if there is one."""
-    for folder in sorted(path_of(run.folder).glob("*/artifact")):
-        if artifact := finished(folder, run.digest):
-            found = json.loads((folder / SCORES).read_bytes())["scores"]
+    for attempt in sorted(storage.entries(storage.place_of(run.folder)), key=str):
+        if artifact := storage.finished(attempt / "artifact", run.digest):
+            found = json.loads(storage.read(attempt / "artifact" / SCORES))["scores"]
             return outcome_of(run, artifact, [Score.model_validate(score) for score in found])
     return None

@@ -12,13 +12,13 @@ from cupola_api.common import Lineage
 from cupola_api.evaluation import HarnessTask, PerplexityTask, PythonFunctionTask
 from cupola_api.outcome import FailureClass
 from cupola_api.run import EvaluateRun, Input, ResolvedTask
+from cupola_trainer import storage
 from cupola_trainer.evaluate import functions, harness, harness_config, perplexity
 from cupola_trainer.evaluate.results import Result, Subject
 from cupola_trainer.likelihood import answer, document
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.shards import Split
-from cupola_trainer.storage import open_input, path_of
 
 Report = Callable[[float], None]
 """Takes the share of something that is done."""
@@ -39,7 +39,8 @@ def prepare(resolved: ResolvedTask, run: EvaluateRun, models: list[Path], cache:
     """
     task = resolved.task
     if task.harness and resolved.folder:
-        return _harness(task.harness, path_of(resolved.folder), run.seed, cache)
+        folder = storage.copied_tree(storage.place_of(resolved.folder), cache)
+        return _harness(task.harness, folder, run.seed, cache)
     if task.perplexity and resolved.dataset:
         return _perplexity(task.perplexity, resolved.dataset, models)
     if task.python_function and resolved.dataset:
@@ -62,7 +63,7 @@ def _harness(task: HarnessTask, folder: Path, seed: int, cache: Path) -> Prepare
 
 def _perplexity(task: PerplexityTask, source: Input, models: list[Path]) -> Prepared:
     """Of held-out answers where the Dataset has pairs, else of held-out documents."""
-    dataset = open_input(source)
+    dataset = storage.open_input(source, "pairs/", "validation/")
     facts = read_manifest(dataset)[0].facts
     for model in models:
         if read_manifest(model)[0].facts.get("tokenizerDigest") != facts.get("tokenizerDigest"):
@@ -98,7 +99,7 @@ def _perplexity(task: PerplexityTask, source: Input, models: list[Path]) -> Prep
 
 
 def _python_function(task: PythonFunctionTask, source: Input) -> Prepared:
-    dataset = open_input(source)
+    dataset = storage.open_input(source, "pairs/")
     if not (dataset / "pairs").is_dir():
         raise PodFailure(
             "DatasetHasNoTask",

@@ -3,7 +3,7 @@
 Inputs are checked before anything is measured, so that what is wrong is said in the first seconds.
 The models are in memory one after the other. The artifact holds `scores.json` and, of every task,
 some of what was measured in `samples.jsonl`. A pod that dies leaves nothing: the next attempt
-measures again.
+measures again. Models and data that lie in S3 take room below TMPDIR for as long as it runs.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from cupola_api.artifact import canonical, seal, write_atomic
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome
 from cupola_api.run import EvaluateRun, Input
-from cupola_trainer import generate
+from cupola_trainer import generate, storage
 from cupola_trainer.evaluate.outcome import SCORES, outcome_of
 from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, lines, scores
 from cupola_trainer.evaluate.tasks import Prepared, Report, prepare
 from cupola_trainer.failures import failure_of, is_memory
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure, attempt
-from cupola_trainer.storage import open_input, path_of
+from cupola_trainer.storage import Place
 
 
 def evaluate(run: EvaluateRun) -> Outcome:
     """Measure what `run` says; see the module. Raises PodFailure."""
-    place = path_of(run.folder) / attempt() / "artifact"
+    place = storage.place_of(run.folder) / attempt() / "artifact"
     disable_progress_bar()
     torch.set_num_threads(run.threads)
     sources = [run.model, *([run.compare_to] if run.compare_to else [])]
-    models = [open_input(source) for source in sources]
+    models = [storage.open_input(source) for source in sources]
     with tempfile.TemporaryDirectory() as cache, Meter() as meter:
         tasks = {t.task.name: prepare(t, run, models, Path(cache)) for t in run.tasks}
         _can_be_said(run, place, tasks)
@@ -60,11 +60,14 @@ def evaluate(run: EvaluateRun) -> Outcome:
         for name in tasks
         for sample in result[name].samples[:SAMPLES]
     ]
-    write_atomic(place / SCORES, canonical({"scores": [s.to_json() for s in found]}))
-    write_atomic(place / "samples.jsonl", lines(samples))
     lineage = [*(source.lineage() for source in sources), *(task.data for task in tasks.values())]
     inputs = list({entry.digest: entry for entry in lineage}.values())
-    return outcome_of(run, seal(place, kind="Scores", run=run.digest, inputs=inputs), found)
+    with storage.workplace(place) as folder:
+        write_atomic(folder / SCORES, canonical({"scores": [s.to_json() for s in found]}))
+        write_atomic(folder / "samples.jsonl", lines(samples))
+        seal(folder, kind="Scores", run=run.digest, inputs=inputs)
+        artifact = storage.publish(folder, place)
+    return outcome_of(run, artifact, found)
 
 
 def _measured(
@@ -116,12 +119,12 @@ def _part(report: Report, index: int, count: int, share: float) -> None:
     report((index + share) / count)
 
 
-def _can_be_said(run: EvaluateRun, place: Path, tasks: dict[str, Prepared]) -> None:
+def _can_be_said(run: EvaluateRun, place: Place, tasks: dict[str, Prepared]) -> None:
     """Refuse, before anything is measured, more scores than a termination message can hold."""
     longest = -1.23456e-10
     found = []
     for name, task in tasks.items():
         result = Result([Measured(m, longest, 10**5, longest, longest) for m in task.metrics], [])
         found += scores(name, result, result if run.compare_to else None)
-    artifact = Artifact(uri=place.as_uri(), digest=f"sha256:{'0' * 64}", bytes=10**9)
+    artifact = Artifact(uri=storage.uri_of(place), digest=f"sha256:{'0' * 64}", bytes=10**9)
     outcome_of(run, artifact, found)

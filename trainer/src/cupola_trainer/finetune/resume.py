@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +20,7 @@ from cupola_trainer.distributed import Ranks
 from cupola_trainer.finetune import settings
 from cupola_trainer.finetune.watch import Watch
 from cupola_trainer.pretrain import engine as deep
+from cupola_trainer.storage import Place
 from cupola_trainer.termination import Termination
 
 
@@ -30,11 +30,11 @@ class Start(NamedTuple):
     origin: checkpoint.Origin
     saved: checkpoint.Checkpoint | None
     """The checkpoint to go on from."""
-    earlier: Sequence[Path]
+    earlier: Sequence[Place]
     """Older attempts."""
 
 
-def start(run: FineTuneRun, ranks: Ranks, folder: Path, attempt: Path) -> Start:
+def start(run: FineTuneRun, ranks: Ranks, folder: Place, attempt: Place) -> Start:
     """Choose the newest checkpoint of a run that verifies. Raises PodFailure.
 
     `folder`: of the run; `attempt`: of this attempt, in it.
@@ -45,7 +45,7 @@ def start(run: FineTuneRun, ranks: Ranks, folder: Path, attempt: Path) -> Start:
     if path is None:
         return Start(checkpoint.Origin(passed_over=passed_over), None, earlier)
     with checkpoint.remedied():
-        saved = checkpoint.Checkpoint(folder / path)
+        saved = checkpoint.opened(folder / path, ranks)
     return Start(checkpoint.Origin(saved.state, saved.saved_at, passed_over), saved, earlier)
 
 
@@ -83,7 +83,7 @@ class Checkpoints(TrainerCallback):
         *,
         termination: Termination,
         watch: Watch,
-        attempt: Path,
+        attempt: Place,
     ) -> None:
         self.stopped = False
         """Whether the training ended before its last step, as asked."""

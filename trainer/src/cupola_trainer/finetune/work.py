@@ -1,7 +1,8 @@
 """The pod of a FineTune: supervised tuning on prompts and answers, under torchrun or alone.
 
 Writes `history.jsonl`, `checkpoints/` and `artifact/` in the attempt's folder and nowhere else. An
-attempt goes on from the newest whole checkpoint of the run.
+attempt goes on from the newest whole checkpoint of the run. With S3 it needs room below TMPDIR for
+the base, the prompts and answers, a checkpoint, and the model.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import FineTuneRun
 from cupola_api.training import ModelSummary
+from cupola_trainer import storage
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.finetune.settings import accumulation, steps
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure, attempt
-from cupola_trainer.storage import finished, open_input, path_of
+from cupola_trainer.storage import Place
 from cupola_trainer.termination import Termination
 
 VALIDATION_PAIRS = 2000
@@ -48,22 +50,30 @@ def finetune(run: FineTuneRun) -> Outcome:
                 Artifact.model_validate(done[0]), ModelSummary.model_validate(done[1])
             )
         accumulation(run)
-        tokenizer_digest = ranks.on_main(lambda: _check(run))
+        tokenizer_digest = ranks.on_each(lambda: _check(run, main=ranks.main))[0]
         return _tune(run, ranks, tokenizer_digest)
 
 
 def _finished(run: FineTuneRun) -> list[Any] | None:
     """Artifact and summary of an earlier attempt that made it to the end."""
-    for earlier in sorted(path_of(run.folder).glob("*/artifact")):
-        if artifact := finished(earlier, run.digest):
-            return [artifact.to_json(), read_manifest(earlier)[0].facts]
+    for earlier in sorted(storage.entries(storage.place_of(run.folder)), key=str):
+        if artifact := storage.finished(earlier / "artifact", run.digest):
+            return [artifact.to_json(), storage.read_manifest(earlier / "artifact")[0].facts]
     return None
 
 
-def _check(run: FineTuneRun) -> str | None:
-    """Check every file of base and dataset, and that they fit; returns their tokenizer's digest."""
-    base = read_manifest(open_input(run.base))[0].facts.get("tokenizerDigest")
-    dataset = open_input(run.dataset)
+def _inputs(run: FineTuneRun, *, main: bool) -> tuple[Path, Path]:
+    """Base and dataset on this machine, checked; those used in place by rank 0, `main`, alone."""
+    return (
+        storage.open_input(run.base, check_here=main),
+        storage.open_input(run.dataset, "pairs/", check_here=main),
+    )
+
+
+def _check(run: FineTuneRun, *, main: bool) -> str | None:
+    """Check base and dataset, and that they fit; returns their tokenizer's digest."""
+    folder, dataset = _inputs(run, main=main)
+    base = read_manifest(folder)[0].facts.get("tokenizerDigest")
     if not (dataset / "pairs").is_dir():
         raise PodFailure(
             "DatasetHasNoTask",
@@ -88,8 +98,8 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
     from cupola_trainer.finetune import examples, resume, watch  # noqa: PLC0415
     from cupola_trainer.finetune.train import train  # noqa: PLC0415
 
-    base, dataset = path_of(run.base.uri), path_of(run.dataset.uri)
-    folder = path_of(run.folder)
+    base, dataset = _inputs(run, main=False)
+    folder = storage.place_of(run.folder)
     place = folder / attempt() / "artifact"
     begin = resume.start(run, ranks, folder, place.parent)
     model, tokenizer = models.load_base(base, run)
@@ -108,6 +118,7 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         Termination() as termination,
         Meter() if ranks.main else nullcontext() as meter,
         History(place.parent) if ranks.main else nullcontext() as history,
+        storage.workplace(place.parent) as output,
     ):
         watcher = watch.Watch(begin.origin, meter, history)
         checkpoints = resume.Checkpoints(
@@ -120,7 +131,7 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
             ranks=ranks,
             watch=watcher,
             checkpoints=checkpoints,
-            output=place.parent,
+            output=output,
         )
     count = steps(run, len(kept))
     if checkpoints.stopped:
@@ -148,21 +159,35 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
 
 def _publish(
     run: FineTuneRun,
-    place: Path,
+    place: Place,
     trained: dict[str, torch.Tensor],
     figures: ModelSummary,
     device: str,
 ) -> list[Any]:
     """Save the model, measure what was saved, seal it; returns artifact and summary as JSON."""
+    with storage.workplace(place) as folder:
+        if folder.exists():  # left by a kill in a run by hand
+            shutil.rmtree(folder)
+        summary = _make(run, folder, trained, figures, device)
+        return [storage.publish(folder, place).to_json(), summary.to_json()]
+
+
+def _make(
+    run: FineTuneRun,
+    place: Path,
+    trained: dict[str, torch.Tensor],
+    figures: ModelSummary,
+    device: str,
+) -> ModelSummary:
+    """Make the sealed artifact in a folder of this machine."""
     from cupola_trainer import generate, likelihood  # noqa: PLC0415
     from cupola_trainer.finetune import artifact as models  # noqa: PLC0415
 
-    if place.exists():  # left by a kill in a run by hand
-        shutil.rmtree(place)
-    parameters, changed = models.save(place, path_of(run.base.uri), run, trained)
+    base, dataset = _inputs(run, main=False)
+    parameters, changed = models.save(place, base, run, trained)
     torch.set_num_threads(run.world.threads * run.world.gpus_per_node)  # the other ranks wait
     model, tokenizer = generate.load(place, device=device)
-    pairs = islice(read_pairs(path_of(run.dataset.uri), "validation"), VALIDATION_PAIRS)
+    pairs = islice(read_pairs(dataset, "validation"), VALIDATION_PAIRS)
     held_out = [likelihood.answer(tokenizer, *pair) for pair in pairs]
     loss = entropy = None
     if held_out:
@@ -183,14 +208,14 @@ def _publish(
             "unigram_entropy": rounded(entropy),
         }
     )
-    sealed = seal(
+    seal(
         place,
         kind="Model",
         run=run.digest,
         inputs=[run.base.lineage(), run.dataset.lineage()],
         facts=summary.to_json(),
     )
-    return [sealed.to_json(), summary.to_json()]
+    return summary
 
 
 def _succeeded(artifact: Artifact, model: ModelSummary, *, left_out: int = 0) -> Outcome:

@@ -25,6 +25,8 @@ from cupola_trainer.shards import Split
 VALIDATION_TOKENS = 2_000_000
 """Most tokens that the loss at the end is measured on."""
 
+_USED = ("train/", "validation/", "tokenizer/")
+
 Tokens = npt.NDArray[np.int64]
 
 
@@ -38,10 +40,14 @@ class Dataset(NamedTuple):
     validation: Split
 
 
-def check(run: PretrainRun) -> None:
-    """Check every file of every Dataset against its digest. Once, by rank 0; raises PodFailure."""
+def check(run: PretrainRun, *, main: bool = True) -> None:
+    """Check what is used of every Dataset against its digest. Raises PodFailure or OSError.
+
+    What is used in place is checked by rank 0, `main`. What lies in S3 is brought to each machine,
+    since samples are drawn from all over it: it takes the bytes of the Datasets below TMPDIR.
+    """
     for source in run.datasets:
-        storage.open_input(source)
+        storage.open_input(source, *_USED, check_here=main)
 
 
 def open_datasets(run: PretrainRun) -> list[Dataset]:
@@ -67,7 +73,7 @@ def open_datasets(run: PretrainRun) -> list[Dataset]:
 
 
 def _open(source: WeightedInput, run: PretrainRun) -> Dataset:
-    folder = storage.path_of(source.uri)
+    folder = storage.open_input(source, *_USED, check_here=False)
     facts: dict[str, Any] = read_manifest(folder)[0].facts
     vocabulary, tokenizer = facts.get("vocabulary"), facts.get("tokenizerDigest")
     if not isinstance(vocabulary, int) or not isinstance(tokenizer, str):

@@ -6,13 +6,11 @@ import math
 import statistics
 import warnings
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from cupola_api.artifact import read_manifest
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import PretrainRun
@@ -28,6 +26,7 @@ from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.loop import Loop
 from cupola_trainer.pretrain.report import Report
 from cupola_trainer.pretrain.validate import Stopped, validation_loss
+from cupola_trainer.storage import Place
 from cupola_trainer.termination import Termination
 
 ARTIFACT = "artifact"
@@ -47,11 +46,11 @@ def pretrain(run: PretrainRun) -> Outcome:
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     deep.accumulation(run)
-    folder = storage.path_of(run.folder)
+    folder = storage.place_of(run.folder)
     with ranks_of(run.world, run.output) as ranks:
         if done := ranks.on_main(lambda: _finished(folder, run)):
             return _succeeded(Artifact.model_validate(done))
-        ranks.on_main(lambda: data.check(run))
+        ranks.on_each(lambda: data.check(run, main=ranks.main))
         datasets = data.open_datasets(run)
         attempt = folder / pod.attempt()
         names = ranks.on_main(lambda: [one.name for one in checkpoint.earlier_attempts(attempt)])
@@ -81,7 +80,7 @@ def pretrain(run: PretrainRun) -> Outcome:
             return _succeeded(Artifact.model_validate(done))
 
 
-def _start(run: PretrainRun, ranks: Ranks, folder: Path) -> tuple[deep.Engine, checkpoint.Origin]:
+def _start(run: PretrainRun, ranks: Ranks, folder: Place) -> tuple[deep.Engine, checkpoint.Origin]:
     """The engine in the state of the newest whole checkpoint, or of a new model; and which it was."""
     path, passed_over = ranks.on_main(lambda: checkpoint.find(folder, run.digest))
     model = build(run.shape, run.hyperparameters.seed)
@@ -92,7 +91,7 @@ def _start(run: PretrainRun, ranks: Ranks, folder: Path) -> tuple[deep.Engine, c
     if path is None:
         return deep.start(model, run), checkpoint.Origin(passed_over=passed_over)
     with checkpoint.remedied():
-        saved = checkpoint.Checkpoint(folder / path)
+        saved = checkpoint.opened(folder / path, ranks)
         deep.load_weights(model, saved)
         engine = deep.start(model, run)
         deep.restore(engine, saved)
@@ -131,7 +130,7 @@ def _measure(
 
 def _export(
     run: PretrainRun,
-    attempt: Path,
+    attempt: Place,
     dataset: data.Dataset,
     weights: dict[str, torch.Tensor],
     summary: ModelSummary,
@@ -161,16 +160,16 @@ def _stopped(run: PretrainRun, loop: Loop) -> Outcome:
 
 def _succeeded(artifact: Artifact) -> Outcome:
     """The outcome of a finished run, its figures read from the artifact's manifest."""
-    facts = read_manifest(storage.path_of(artifact.uri))[0].facts
+    facts = storage.read_manifest(storage.place_of(artifact.uri))[0].facts
     summary = ModelSummary.model_validate(facts)
     return Outcome(
         outcome=OutcomeKind.SUCCEEDED, step=summary.steps, artifact=artifact, model=summary
     )
 
 
-def _finished(folder: Path, run: PretrainRun) -> dict[str, Any] | None:
+def _finished(folder: Place, run: PretrainRun) -> dict[str, Any] | None:
     """The artifact of any attempt of the run, as JSON; that of the first if there are more."""
-    for path in sorted(folder.glob(f"*/{ARTIFACT}"), key=lambda path: natural(path.parent.name)):
-        if artifact := storage.finished(path, run.digest):
+    for attempt in sorted(storage.entries(folder), key=lambda one: natural(one.name)):
+        if artifact := storage.finished(attempt / ARTIFACT, run.digest):
             return artifact.to_json()
     return None

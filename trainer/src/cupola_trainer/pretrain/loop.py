@@ -6,7 +6,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
@@ -21,6 +20,7 @@ from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.data import TrainingData
 from cupola_trainer.pretrain.report import Report
 from cupola_trainer.pretrain.schedule import learning_rate
+from cupola_trainer.storage import Place
 from cupola_trainer.termination import Termination
 
 LAST_LOSSES = 10
@@ -37,8 +37,8 @@ class Loop:
         engine: deep.Engine,
         *,
         data: TrainingData,
-        attempt: Path,
-        earlier: Sequence[Path],
+        attempt: Place,
+        earlier: Sequence[Place],
         state: checkpoint.State | None,
     ) -> None:
         """`earlier`: older attempts; `state`: of the checkpoint that the engine was restored from."""

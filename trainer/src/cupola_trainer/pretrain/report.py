@@ -6,7 +6,6 @@ import time
 from collections import deque
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +14,7 @@ from cupola_api.run import PretrainRun
 from cupola_trainer.checkpoint import Origin
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
+from cupola_trainer.storage import Place
 
 _LINE_SECONDS = 5.0
 _SMOOTHED = 20
@@ -23,7 +23,7 @@ _SMOOTHED = 20
 class Report:
     """Serves and records the progress of a run while it is open."""
 
-    def __init__(self, run: PretrainRun, attempt: Path, origin: Origin) -> None:
+    def __init__(self, run: PretrainRun, attempt: Place, origin: Origin) -> None:
         self._steps = run.steps
         self._tokens = run.sequences_per_step * run.shape.context
         self._times = deque([time.monotonic()], maxlen=_SMOOTHED + 1)
