@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from cupola_operator.cluster import Forbidden, Key, KindMissing, Obstacle, Refused, Unavailable
+from cupola_operator.cluster import (
+    Forbidden,
+    Key,
+    KindMissing,
+    NotFound,
+    Obstacle,
+    Refused,
+    Unavailable,
+)
+from cupola_operator.decide.verdict import SOON
 from cupola_operator.reconcile import OBSTACLE_SECONDS, Reconciler
 
 DATA = Key("Dataset", "default", "data")
@@ -55,6 +64,14 @@ def test_a_create_that_is_refused_stalls_the_resource(
     assert bench.cluster.events[-1] == (DATA, "Warning", reason, str(error))
     bench.reconciler.reconcile(DATA)  # it is put right
     assert bench.ready()["reason"] != reason
+
+
+def test_nothing_is_made_in_a_namespace_that_is_going(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.cluster, "create", fail(NotFound("it is being deleted")))
+    assert bench.reconciler.reconcile(DATA) == SOON
+    assert bench.ready()["reason"] == "Resolving"
 
 
 def test_a_look_that_is_forbidden_stalls_the_resource(

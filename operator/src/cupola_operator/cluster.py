@@ -88,7 +88,10 @@ class Cluster(Protocol):
         """
 
     def create(self, value: Object) -> Object:
-        """Create; returns the stored object. Raises AlreadyExists, Obstacle."""
+        """Create; returns the stored object.
+
+        Raises AlreadyExists, Obstacle, and NotFound if its namespace is going.
+        """
 
     def delete(self, key: Key, uid: str) -> None:
         """Ask for deletion of the object of that uid; absent or another uid is not an error."""

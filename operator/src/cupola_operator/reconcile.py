@@ -146,6 +146,8 @@ class Reconciler:
             self._cluster.create(action.value)
         except AlreadyExists:
             return self._is_there(action.value, world)
+        except NotFound:  # the namespace is going, and the resource with it
+            return False
         return True
 
     def _is_there(self, value: Object, world: World) -> bool:

@@ -32,17 +32,22 @@ def heard(world: World) -> World:
     old = world.status.progress or Progress()
     fraction = min(1.0, max(0.0, said.get(metrics.PROGRESS, old.fraction)))
     progress = Progress(
-        fraction=fraction,
+        fraction=round(fraction, 4),
         eta=_eta(world, fraction),
         step=counted(said, metrics.STEP),
         steps=counted(said, metrics.STEPS),
-        loss=said.get(metrics.LOSS),
+        loss=_rounded(said.get(metrics.LOSS), 4),
         tokens=counted(said, metrics.TOKENS),
-        tokens_per_second=said.get(metrics.TOKENS_PER_SECOND),
+        tokens_per_second=_rounded(said.get(metrics.TOKENS_PER_SECOND), 1),
         checkpoint_step=counted(said, metrics.CHECKPOINT_STEP) or old.checkpoint_step,
         checkpoint_time=_time(said, world.now) or old.checkpoint_time,
     )
     return world.with_status(world.status.model_copy(update={"progress": progress}))
+
+
+def _rounded(value: float | None, places: int) -> float | None:
+    """A figure as people read it: kubectl prints what status holds."""
+    return None if value is None else round(value, places)
 
 
 def told(world: World, verdict: Verdict, status: Status, placement: Placement) -> Verdict:
