@@ -15,7 +15,6 @@ WRITES = {
     "a ConfigMap is created": ("POST", r"/configmaps\b"),
     "a PyTorchJob is created": ("POST", r"/pytorchjobs\b"),
     "a status is replaced": ("PUT", r"/pretrainjobs/killed/status\b"),
-    "an Event is recorded": ("POST", r"/events\b"),
 }
 
 

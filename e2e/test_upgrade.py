@@ -6,15 +6,20 @@ from collections.abc import Callable
 
 from .harness import Bucket, Object, Space, model
 
+LONG = 1200
+"""Steps: an upgrade takes a while."""
+
 
 def test_the_operator_is_upgraded_in_mid_run_and_then_a_pod_is_killed(
     cupola: Callable[..., str],
     space: Space,
     training: Callable[..., Object],
     bucket: Bucket,
-    reference: bytes,
 ) -> None:
-    space.apply(training("upgraded"))
+    tokens = str(LONG * 512)
+    space.apply(training("long", tokens=tokens))
+    reference = model(bucket, space.wait("ptj", "long", "Succeeded"))
+    space.apply(training("upgraded", tokens=tokens))
     pods = space.running("ptj", "upgraded", 2)
     space.trained("upgraded")
     before = pods[0]["spec"]["containers"][0]["image"]
