@@ -28,7 +28,7 @@ def queries() -> Iterator[tuple[str, str]]:
             yield f"{panel['title']} {target['refId']}", target["expr"]
 
 
-@pytest.mark.parametrize(("title", "query"), queries(), ids=[title for title, _ in queries()])
+@pytest.mark.parametrize(("title", "query"), list(queries()), ids=[title for title, _ in queries()])
 def test_every_panel_has_an_answer(reference: bytes, title: str, query: str) -> None:
     chosen = re.sub(r"\$(namespace|kind|name)\b", ".*", query)
     chosen = chosen.replace("$__rate_interval", "1m").replace("$__range", "1h")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import celpy
 from celpy.adapter import json_to_cel
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -93,13 +93,17 @@ class Ruled(Model):
     would double what that costs.
     """
 
-    @model_validator(mode="after")
-    def _check_rules(self) -> Ruled:
-        value = self.to_json()
-        for rule in self.rules:
-            if not holds(rule, self=value):
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_rules(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, cls):
+            return value  # it cannot have changed since it was checked
+        made = make(value)
+        json_value = made.to_json()
+        for rule in made.rules:
+            if not holds(rule, self=json_value):
                 raise ValueError(rule.message)
-        return self
+        return made
 
 
 def models_in(annotation: Any) -> list[type[Model]]:

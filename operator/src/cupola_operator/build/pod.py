@@ -100,10 +100,13 @@ def template(
     }
 
 
+_NOTHING = PodTemplate()
+
+
 def _extra(world: World) -> PodTemplate:
     """What spec.podTemplate adds."""
     template: PodTemplate | None = world.resource.spec.pod_template if world.resource else None
-    return template or PodTemplate()
+    return template or _NOTHING
 
 
 def _account(resolved: Resolved, extra: PodTemplate) -> Object:
