@@ -161,6 +161,7 @@ def test_a_look_is_timed_and_its_error_counted() -> None:
     text = measures.page()
     assert 'cupola_reconcile_duration_seconds_count{kind="Dataset"} 2.0' in text
     assert 'cupola_reconcile_errors_total{kind="Dataset"} 1.0' in text
+    assert 'cupola_reconcile_errors_total{kind="FineTune"} 0.0' in text
 
 
 def test_gauges_are_asked_for_when_they_are_scraped() -> None:

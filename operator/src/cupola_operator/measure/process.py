@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object
 from cupola_operator.measure.resources import Resources
 from cupola_operator.measure.table import BY_NAME
@@ -72,6 +73,8 @@ class Measures:
         self._registry.register(Resources(objects))
         self._duration = self._histogram("cupola_reconcile_duration_seconds")
         self._errors = self._counter("cupola_reconcile_errors_total")
+        for kind in KINDS:  # no error so far is a number, too: a rate of it is 0, not absent
+            self._errors.labels(kind)
         self._requests = self._counter("cupola_api_requests_total")
         self._answers = self._histogram("cupola_api_request_duration_seconds")
 
