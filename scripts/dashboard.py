@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cupola_api import generated
+
 FILE = Path(__file__).parents[1] / "manifests" / "dashboards" / "cupola.json"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 OF = 'namespace=~"$namespace", kind=~"$kind", name=~"$name"'
@@ -428,13 +430,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 if the file differs")
     options = parser.parse_args()
     text = json.dumps(dashboard(), indent=2) + "\n"
-    if not options.check:
-        FILE.parent.mkdir(parents=True, exist_ok=True)
-        FILE.write_text(text)
-    elif not FILE.is_file() or FILE.read_text() != text:
-        print(f"{FILE} differs from scripts/dashboard.py; run `make crds`", file=sys.stderr)
-        return 1
-    return 0
+    return generated.write(FILE, text, check=options.check, source="scripts/dashboard.py")
 
 
 if __name__ == "__main__":

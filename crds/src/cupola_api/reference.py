@@ -17,7 +17,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cupola_api import API_VERSION
+from cupola_api import API_VERSION, generated
 from cupola_api.base import Model, models_in
 from cupola_api.kinds import KINDS, spec_type, transition_rule
 
@@ -132,15 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("page", type=Path, help="the Markdown file")
     parser.add_argument("--check", action="store_true", help="exit 1 if the file differs")
     options = parser.parse_args(arguments)
-    text = page()
-    if not options.check:
-        options.page.parent.mkdir(parents=True, exist_ok=True)
-        options.page.write_text(text)
-        return 0
-    if not options.page.is_file() or options.page.read_text() != text:
-        print(f"{options.page} differs from the types of the API; run `make crds`", file=sys.stderr)
-        return 1
-    return 0
+    return generated.write(options.page, page(), check=options.check, source="the types of the API")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from cupola_api import metrics
+from cupola_api import generated, metrics
 from cupola_operator.measure.table import (
     CONDITIONS,
     FAILURES,
@@ -71,15 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("page", type=Path, help="the Markdown file")
     parser.add_argument("--check", action="store_true", help="exit 1 if the file differs")
     options = parser.parse_args(arguments)
-    text = page()
-    if not options.check:
-        options.page.parent.mkdir(parents=True, exist_ok=True)
-        options.page.write_text(text)
-        return 0
-    if not options.page.is_file() or options.page.read_text() != text:
-        print(f"{options.page} differs from the table of metrics; run `make crds`", file=sys.stderr)
-        return 1
-    return 0
+    return generated.write(options.page, page(), check=options.check, source="the table of metrics")
 
 
 if __name__ == "__main__":
