@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 
 from cupola_api.base import Model, Rule, Ruled
+from cupola_api.columns import Column
 
 Name = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=36)
@@ -291,16 +292,6 @@ class Status(Model):
         return next((c for c in self.conditions if c.type == kind), None)
 
 
-class Column(Model):
-    """A column of `kubectl get`."""
-
-    name: str
-    type: str = "string"
-    path: str
-    description: str = ""
-    priority: int = 0
-
-
 class Resource(Ruled):
     """A resource of one of the four kinds; the subclasses fix spec and status."""
 
@@ -319,84 +310,3 @@ class Resource(Ruled):
     def kind_name(cls) -> str:
         """The kind, as written in YAML."""
         return cls.__name__
-
-
-PHASE_COLUMN = Column(
-    name="Phase", path=".status.phase", description="Where it stands, in one word."
-)
-REASON_COLUMN = Column(
-    name="Reason",
-    path=".status.conditions[?(@.type=='Ready')].reason",
-    description="Why it stands there; kubectl describe has the sentence.",
-)
-PROGRESS_COLUMN = Column(
-    name="Progress",
-    type="number",
-    path=".status.progress.fraction",
-    description="Share of the run that is done, 0 to 1.",
-)
-ETA_COLUMN = Column(
-    name="ETA", path=".status.progress.eta", description="When the run should end, UTC."
-)
-COST_COLUMN = Column(
-    name="Cost",
-    path=".status.cost.accrued",
-    description="Money spent so far, in status.cost.currency.",
-)
-AGE_COLUMN = Column(
-    name="Age",
-    type="date",
-    path=".metadata.creationTimestamp",
-    description="Time since it was created.",
-)
-ATTEMPT_COLUMN = Column(
-    name="Attempt",
-    type="integer",
-    path=".status.attempts[-1:].number",
-    description="Number of the newest attempt.",
-    priority=1,
-)
-WASTED_COLUMN = Column(
-    name="Wasted",
-    path=".status.cost.wasted",
-    description="The part of the cost that bought nothing.",
-    priority=1,
-)
-TRAINING_COLUMNS = (
-    PHASE_COLUMN,
-    REASON_COLUMN,
-    PROGRESS_COLUMN,
-    Column(
-        name="Loss",
-        type="number",
-        path=".status.progress.loss",
-        description="Training loss of the last step, nats per token.",
-    ),
-    ETA_COLUMN,
-    COST_COLUMN,
-    AGE_COLUMN,
-    Column(
-        name="Step",
-        type="integer",
-        path=".status.progress.step",
-        description="Optimizer steps done.",
-        priority=1,
-    ),
-    Column(
-        name="Steps",
-        type="integer",
-        path=".status.progress.steps",
-        description="Optimizer steps of the whole run.",
-        priority=1,
-    ),
-    Column(
-        name="Tokens/s",
-        type="number",
-        path=".status.progress.tokensPerSecond",
-        description="Training speed over all ranks.",
-        priority=1,
-    ),
-    ATTEMPT_COLUMN,
-    WASTED_COLUMN,
-)
-"""Of both kinds that train. Columns of priority 1 are shown by `-o wide` alone."""

@@ -21,7 +21,8 @@ from pydantic_core import core_schema
 
 from cupola_api import GROUP, VERSION
 from cupola_api.base import Model, Rule, models_in
-from cupola_api.common import NAME_RULE, Attempt, Column, Condition, Resource
+from cupola_api.columns import Column
+from cupola_api.common import NAME_RULE, Attempt, Condition, Resource
 from cupola_api.dataset import RuleCount, Source
 from cupola_api.evaluation import EvaluationTask, Score
 from cupola_api.kinds import KINDS, spec_type, transition_rule

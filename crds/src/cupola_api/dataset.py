@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
-from cupola_api.common import (
+from cupola_api.columns import (
     AGE_COLUMN,
     ATTEMPT_COLUMN,
     COST_COLUMN,
@@ -17,14 +17,8 @@ from cupola_api.common import (
     REASON_COLUMN,
     WASTED_COLUMN,
     Column,
-    Digest,
-    Metadata,
-    Name,
-    Resource,
-    Revision,
-    Status,
-    Uri,
 )
+from cupola_api.common import Digest, Metadata, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
 
 FieldName = Annotated[str, Field(min_length=1, max_length=128)]

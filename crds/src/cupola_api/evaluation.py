@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
-from cupola_api.common import (
+from cupola_api.columns import (
     AGE_COLUMN,
     ATTEMPT_COLUMN,
     COST_COLUMN,
@@ -16,14 +16,8 @@ from cupola_api.common import (
     REASON_COLUMN,
     WASTED_COLUMN,
     Column,
-    Metadata,
-    ModelReference,
-    Name,
-    Resource,
-    Revision,
-    Status,
-    Uri,
 )
+from cupola_api.common import Metadata, ModelReference, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
 from cupola_api.training import Pools
 

@@ -8,15 +8,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
-from cupola_api.common import (
-    TRAINING_COLUMNS,
-    Metadata,
-    Name,
-    Resource,
-    Revision,
-    Status,
-    Uri,
-)
+from cupola_api.columns import TRAINING_COLUMNS
+from cupola_api.common import Metadata, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
 from cupola_api.quantities import Count
 from cupola_api.training import (

@@ -14,7 +14,8 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from cupola_api.common import Column, Phase
+from cupola_api.columns import Column
+from cupola_api.common import Phase
 from cupola_api.kinds import KINDS
 from cupola_operator.children import time_of
 from cupola_operator.cli import evidence
