@@ -26,11 +26,12 @@ demo: setup ## four resources, from raw text to a measured model, on this machin
 
 .PHONY: test
 test: lint types contracts crds-check ## everything that CI checks
-	@$(BIN)/pytest -n auto --dist loadscope
+	@$(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 .PHONY: soak
-soak: setup ## real trainings, killed at random times (15 minutes)
+soak: setup ## real trainings, killed at random times, here and then on a cluster (half an hour)
 	@$(BIN)/pytest -n 0 -m soak -s tests/main_job
+	@e2e/run -m soak -s
 
 .PHONY: e2e
 e2e: setup ## the tests that need a cluster: one is started, and taken down again

@@ -256,6 +256,8 @@ def test_slots_are_never_exceeded_whatever_happens_to_pods(tmp_path: Path, seed:
         pods.append(machine.store.create(value))
     while left := [pod for pod in map(machine.look, pods) if pod and not _has_ended(pod)]:
         time.sleep(0.05)
+        if len({path.name.split("-")[0] for path in beats.iterdir()}) < 4:
+            continue  # on a busy machine few would live to tell
         pod = chance.choice(left)
         match chance.randrange(6):
             case 0:
