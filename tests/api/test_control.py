@@ -44,6 +44,25 @@ def test_control_changes_without_a_new_revision(kind: str, change: dict[str, Any
     assert kinds.update_error(before, resource(kind, seed=7, **change))
 
 
+TRAININGS = ["PretrainJob", "FineTune"]
+
+
+@pytest.mark.parametrize("kind", TRAININGS)
+@pytest.mark.parametrize("timeout", ["10s", "90s", "1m", "1h0m", "7d", "0h30s"])
+def test_when_a_training_hangs_is_said_at_any_time(kind: str, timeout: str) -> None:
+    before = resource(kind)
+    after = resource(kind, stability={"hangTimeout": timeout})
+    assert before.spec.stability.hang_timeout == "10m"
+    assert kinds.update_error(before, after) is None
+
+
+@pytest.mark.parametrize("kind", TRAININGS)
+@pytest.mark.parametrize("timeout", ["0s", "9s", "05s", "0d0h0m5s"])
+def test_a_training_is_given_ten_seconds(kind: str, timeout: str) -> None:
+    with pytest.raises(ValidationError, match="hangTimeout must be at least 10 seconds"):
+        resource(kind, stability={"hangTimeout": timeout})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

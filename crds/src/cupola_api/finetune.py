@@ -18,6 +18,7 @@ from cupola_api.training import (
     Pools,
     Precision,
     Schedule,
+    Stability,
 )
 
 
@@ -67,6 +68,8 @@ class Tuning(Ruled):
 class FineTuneSpec(Control):
     """What to tune, on what, how."""
 
+    mutable: ClassVar = Control.mutable | {"stability"}
+
     revision: Revision = 1
     base: ModelReference = Field(description="The model to start from.")
     dataset: Name = Field(description="Name of a Dataset that has a task.")
@@ -100,6 +103,9 @@ class FineTuneSpec(Control):
         default_factory=Parallelism, description="How it is spread over devices."
     )
     checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When to save.")
+    stability: Stability = Field(
+        default_factory=Stability, description="What is done when it does not go on as it should."
+    )
     output: Uri | None = Field(
         None, description="Where artifacts go; the installation's store by default."
     )

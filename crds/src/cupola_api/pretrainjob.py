@@ -20,6 +20,7 @@ from cupola_api.training import (
     Pools,
     Precision,
     Schedule,
+    Stability,
 )
 
 
@@ -93,6 +94,7 @@ class ModelSpec(Ruled):
 class PretrainJobSpec(Control):
     """What to train, on what, for how long."""
 
+    mutable: ClassVar = Control.mutable | {"stability"}
     rules: ClassVar = (
         *Control.rules,
         Rule(
@@ -143,6 +145,9 @@ class PretrainJobSpec(Control):
     checkpoint: Checkpoint = Field(
         default_factory=Checkpoint,
         description="When to save.",
+    )
+    stability: Stability = Field(
+        default_factory=Stability, description="What is done when it does not go on as it should."
     )
     output: Uri | None = Field(
         None, description="Where artifacts go; the installation's store by default."

@@ -5,7 +5,8 @@ can be run again by hand: `python -m cupola_trainer <verb> run.yaml`. Its digest
 where things lie: what they hold is named by digests) names the run and its output folder, so the
 same work has the same digest in any store.
 
-What differs between the attempts of a run comes by environment variable: `ATTEMPT`.
+What differs between the attempts of a run comes by environment variable: `ATTEMPT`, and what changes
+no result of theirs: `HANG_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -27,8 +28,17 @@ from cupola_api.training import Optimizer, Precision
 ATTEMPT = "CUPOLA_ATTEMPT"
 """Environment variable: the attempt's id, a folder name; an attempt writes nowhere else."""
 
+HANG_TIMEOUT = "CUPOLA_HANG_TIMEOUT"
+"""Environment variable: spec.stability.hangTimeout of a training."""
+
+LOG = "CUPOLA_LOG"
+"""Environment variable: the URI of the file that keeps what the pod prints."""
+
 POD_IP = "POD_IP"
 """Environment variable: the address that rank 0 serves /metrics on."""
+
+POD_NAME = "CUPOLA_POD"
+"""Environment variable: the name of the pod."""
 
 TERMINATION_LOG = "TERMINATION_LOG"
 """Environment variable: the file for the termination message."""

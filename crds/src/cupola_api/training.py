@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from cupola_api.base import Model
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.common import Digest
 from cupola_api.quantities import Duration
 
@@ -79,6 +79,24 @@ class Checkpoint(Model):
 
     every: Duration = Field("30m", description="Time between two checkpoints.")
     keep: int = Field(3, ge=1, le=100, description="Newest checkpoints that are kept.")
+
+
+class Stability(Ruled):
+    """What is done about a training that does not go on as it should."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.hangTimeout.matches('[1-9][0-9]*[dhm]|[1-9][0-9]+s')",
+            'stability.hangTimeout must be at least 10 seconds, such as "10m"',
+        ),
+    )
+
+    hang_timeout: Duration = Field(
+        "10m",
+        description="The longest that a training may make no progress (no micro-batch of any rank, no "
+        "file read or written): then its pods say where they hang and end, and the next attempt goes "
+        "on from the newest checkpoint. A change holds for later attempts.",
+    )
 
 
 class ModelSummary(Model):

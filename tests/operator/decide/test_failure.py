@@ -100,6 +100,8 @@ IN_ORDER = [
     pod(1, says("Failed", USER)),
     pod(137, reason="OOMKilled"),
     pod(None, by_node=True),
+    pod(1, says("Failed", INFRASTRUCTURE, reason="Hung")),
+    pod(137),
     pod(1, says("Failed", UNKNOWN)),
     pod(1),
     pod(143, says("Stopped", step=5)),

@@ -81,6 +81,37 @@ def test_what_lies_elsewhere_needs_no_keys(kit: Any) -> None:
     assert "serviceAccountName" not in spec
 
 
+@pytest.mark.parametrize("store", ["s3://models", "pvc://data/x$(y)"])
+def test_what_a_pod_prints_is_kept_beside_what_its_run_makes(kit: Any, store: str) -> None:
+    job = listing(kit, {"store": store})
+    (container,) = pod_of(job)["spec"]["containers"]
+    assert container["args"][:6] == [
+        *("python", "-m", "cupola_trainer.logs"),
+        *("python", "-m", "cupola_trainer"),
+    ]
+    place = variables(job)["CUPOLA_LOG"]
+    assert place.startswith(f"{store.replace('$', '$$')}/default/dataset/data/")
+    assert place.endswith("/logs/a1-00000001/$(CUPOLA_POD).log")
+    names = [variable["name"] for variable in container["env"]]
+    assert names.index("CUPOLA_POD") < names.index("CUPOLA_LOG")
+
+
+def test_one_machine_keeps_the_logs_of_its_pods_itself(kit: Any) -> None:
+    job = listing(kit, {"store": "file:///models"})
+    (container,) = pod_of(job)["spec"]["containers"]
+    assert container["args"][:4] == ["python", "-m", "cupola_trainer", "curate"]
+    assert "CUPOLA_LOG" not in variables(job)
+
+
+def test_how_long_a_training_may_hang_is_what_the_resource_says_now(kit: Any) -> None:
+    settings = {"store": "s3://models"}
+    one = variables(training(kit, settings=settings))
+    other = variables(training(kit, settings=settings, stability={"hangTimeout": "1h"}))
+    assert one.pop("CUPOLA_HANG_TIMEOUT") == "10m"
+    assert other.pop("CUPOLA_HANG_TIMEOUT") == "1h"
+    assert one == other  # CUPOLA_LOG, which holds the digest of the run, too
+
+
 def test_a_source_in_s3_is_enough_to_need_keys(kit: Any) -> None:
     sources = [{"name": "a", "uri": "s3://raw/a", "format": "Jsonl"}]
     job = listing(kit, {"store": "pvc://data/x", "storage": STORAGE}, sources=sources)

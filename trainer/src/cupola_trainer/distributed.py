@@ -15,16 +15,20 @@ from typing import Any, TypeVar
 import deepspeed
 import torch
 import torch.distributed as dist
+from torch.distributed import distributed_c10d
+from torch.distributed.rendezvous import rendezvous
 
 from cupola_api.outcome import FailureClass
 from cupola_api.run import World
+from cupola_trainer import hang
 from cupola_trainer.failures import failure_of
 from cupola_trainer.pod import PodFailure, leave
 
 Result = TypeVar("Result")
 
-TIMEOUT = timedelta(minutes=30)
-"""Longest wait for another rank: rank 0 may hash a whole Dataset or checkpoint meanwhile."""
+TIMEOUT = timedelta(days=1)
+"""Longest wait in a collective. Rank 0 may hash a whole Dataset meanwhile: it is `hang` that tells
+work from a hang, and ends a rank that waits in vain."""
 
 
 class Ranks:
@@ -123,26 +127,40 @@ def ranks_of(world: World, store: str = "the store") -> Iterator[Ranks]:
     vars(deepspeed.ops)["__compatible_ops__"] = {}
     deepspeed.utils.logger.setLevel("WARNING")
     lost = False
-    try:
-        dist.init_process_group(
-            "nccl" if gpu else "gloo",
-            init_method="env://" if "MASTER_ADDR" in os.environ else "tcp://127.0.0.1:0",
-            rank=rank,
-            world_size=size,
-            timeout=TIMEOUT,
-        )
-        deepspeed.init_distributed()
-        yield Ranks(rank, size, device, store)
-    except Exception as error:
-        failure = failure_of(error, store=store)
-        if failure:  # said before the farewell, of which other ranks may make one of their own
-            leave(failure.outcome())
-        lost = isinstance(error, RuntimeError)
-        if lost and failure:
-            raise failure from error
-        raise
-    finally:
-        if dist.is_initialized() and not lost:  # a farewell could wait for ranks that are gone
-            deepspeed.comm.destroy_process_group()
-        if alone:  # other libraries take it for a gang
-            os.environ.pop("LOCAL_RANK", None)
+    with hang.Watch(rank) as watch:
+        try:
+            _meet(watch, rank, size, gpu=gpu)
+            yield Ranks(rank, size, device, store)
+        except Exception as error:
+            failure = failure_of(error, store=store)
+            if failure:  # said before the farewell, of which other ranks may make one of their own
+                leave(failure.outcome())
+            lost = isinstance(error, RuntimeError)
+            if lost and failure:
+                raise failure from error
+            raise
+        finally:
+            if dist.is_initialized() and not lost:  # a farewell could wait for ranks that are gone
+                deepspeed.comm.destroy_process_group()
+            if alone:  # other libraries take it for a gang
+                os.environ.pop("LOCAL_RANK", None)
+
+
+def _meet(watch: hang.Watch, rank: int, size: int, *, gpu: bool) -> None:
+    """Find the other ranks, and let them know of each other's progress."""
+    hang.progress("the meeting of the ranks")
+    place = "env://" if "MASTER_ADDR" in os.environ else "tcp://127.0.0.1:0"
+    prefix: Any = vars(dist)["PrefixStore"]  # its types are incomplete
+    store, _, _ = next(rendezvous(place, rank, size, timeout=TIMEOUT))
+    if size > 1:
+        watch.share(prefix("hang", store))
+    # Groups that DeepSpeed makes have the default, after which NCCL would end the process unheard.
+    vars(distributed_c10d).update(default_pg_timeout=TIMEOUT, default_pg_nccl_timeout=TIMEOUT)
+    dist.init_process_group(
+        "nccl" if gpu else "gloo",
+        store=prefix("ranks", store),
+        rank=rank,
+        world_size=size,
+        timeout=TIMEOUT,
+    )
+    deepspeed.init_distributed()

@@ -44,8 +44,8 @@ def say(outcome: Outcome) -> None:
     The ranks of a pod share the place. The first failure stays, but for one that only follows from
     another rank's: that gives way to whatever else is said.
     """
+    _put(outcome, only_into_silence=False)  # first: a pipe that nobody reads would hold it up
     print(outcome.write(), flush=True)
-    _put(outcome, only_into_silence=False)
 
 
 def leave(outcome: Outcome) -> None:

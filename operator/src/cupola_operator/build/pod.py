@@ -7,7 +7,7 @@ from typing import Any
 
 from cupola_api import metrics
 from cupola_api.pods import PodTemplate, Volume
-from cupola_api.run import ATTEMPT, POD_IP, TERMINATION_LOG
+from cupola_api.run import ATTEMPT, LOG, POD_IP, POD_NAME, TERMINATION_LOG
 from cupola_operator.build import storage
 from cupola_operator.children import RUN_FILE, Resolved
 from cupola_operator.cluster import Object
@@ -25,6 +25,9 @@ EXTRA = "/mnt"
 
 GRACE_SECONDS = 60
 """Between SIGTERM and SIGKILL: the time that a save may take."""
+
+KEEPING = ("python", "-m", "cupola_trainer.logs")
+"""Runs a pod's program and keeps what it prints where `LOG` says."""
 
 USER = 65532
 """User and group of a pod's processes, and the group of its volumes."""
@@ -58,6 +61,7 @@ def template(
     volumes, mounts = _volumes(resolved, extra, shared_memory)
     variables = {**storage.environment(resolved.run, placement.storage), **pool.env}
     variables |= {variable.name: variable.value for variable in extra.env}
+    log = storage.log(resolved.run, attempt, f"$({POD_NAME})")
     notes = pool.annotations | extra.annotations
     return {
         "metadata": {"labels": extra.labels | labels} | ({"annotations": notes} if notes else {}),
@@ -81,8 +85,10 @@ def template(
                 {
                     "name": container,
                     "image": placement.image,
-                    "args": args,
-                    "env": _environment(attempt, threads, {**variables, **(environment or {})}),
+                    "args": [*(KEEPING if log else ()), *args],
+                    "env": _environment(
+                        attempt, log, threads, {**variables, **(environment or {})}
+                    ),
                     **_secrets(resolved, extra),
                     "ports": [{"name": "metrics", "containerPort": metrics.PORT}],
                     "resources": resources,
@@ -177,10 +183,17 @@ def _capabilities(security: Security | None) -> Object:
     return {"drop": ["ALL"]} | ({"add": added} if added else {})
 
 
-def _environment(attempt: str, threads: int, more: Mapping[str, str]) -> list[dict[str, Any]]:
+def _environment(
+    attempt: str, log: str | None, threads: int, more: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Cupola's own variables first, as a value may refer to those before it."""
+    kept: list[dict[str, Any]] = [
+        {"name": POD_NAME, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": LOG, "value": log},
+    ]
     own: list[dict[str, Any]] = [
         {"name": ATTEMPT, "value": attempt},
+        *(kept if log else []),
         {"name": POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": TERMINATION_LOG, "value": MESSAGE_PATH},
         {"name": "TMPDIR", "value": SCRATCH},

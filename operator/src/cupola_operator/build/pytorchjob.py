@@ -5,7 +5,8 @@ The dialect of the Kubeflow training operator v1 is in this file alone.
 
 from __future__ import annotations
 
-from cupola_api.run import FineTuneRun, PretrainRun
+from cupola_api.run import HANG_TIMEOUT, FineTuneRun, PretrainRun
+from cupola_api.training import Stability
 from cupola_operator import labels, names
 from cupola_operator.build import pod, queue, resources
 from cupola_operator.build.metadata import child, tags
@@ -58,6 +59,7 @@ def pytorch_job(
         environment={
             # Each line of the log begins with the local rank that printed it.
             "PET_TEE": "3",
+            HANG_TIMEOUT: _stability(world).hang_timeout,
             # torchrun would kill its ranks after 30 s, in the middle of a large save.
             "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(pod.GRACE_SECONDS - _SECONDS_TO_EXIT),
         },
@@ -81,6 +83,12 @@ def pytorch_job(
             },
         },
     }
+
+
+def _stability(world: World) -> Stability:
+    """As the resource says it now: it changes no result, so it may differ between attempts."""
+    found: Stability = world.resource.spec.stability if world.resource else Stability()
+    return found
 
 
 def _near(pool: Pool, marks: dict[str, str]) -> Object | None:

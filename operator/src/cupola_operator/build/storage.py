@@ -58,6 +58,17 @@ def volumes(run: contract.Run) -> tuple[list[Object], list[Object]]:
     return sources, mounts
 
 
+def log(run: contract.Run, attempt: str, pod: str) -> str | None:
+    """The URI of the file that keeps what a pod prints, beside what its run makes.
+
+    None for a folder of one machine, whose shell keeps the logs of its pods itself. `pod` may be a
+    reference that Kubernetes expands, which takes nothing else in it for one.
+    """
+    if run.folder.startswith("file://"):
+        return None
+    return f"{run.folder.replace('$', '$$')}/logs/{attempt}/{pod}.log"
+
+
 def _uris(value: Any) -> list[str]:
     """Every string of a JSON value that is a URI of storage; a run has them in fields of their own."""
     if isinstance(value, dict):

@@ -17,6 +17,10 @@ OOM_KILLED, START_ERROR = "OOMKilled", "StartError"
 FOLLOWING = "RankLost"
 """What a rank says when it lost another one: that one is to blame."""
 
+HUNG = "Hung"
+"""What a rank says of a training without progress. What its pod came to after that follows from it;
+but where a node went away, the ranks on the others only waited for that one."""
+
 UNMET = "MasterNotFound"
 """Of a pod that waited for the one with rank 0 in vain, before its program began."""
 
@@ -34,6 +38,10 @@ class Failure(NamedTuple):
     message: str
     saved: bool = False
     """Whether it made a checkpoint as its last act."""
+
+
+_ORDER = {DISRUPTED: 2, HUNG: 3, KILLED: 4, NO_MESSAGE: 6, FOLLOWING: 8, UNMET: 8}
+"""Of reasons without a person's fault, for `blame`; others come at 5."""
 
 
 def of(pod: Pod) -> Failure:
@@ -73,17 +81,13 @@ def blame(failure: Failure) -> tuple[int, bool]:
     """The order of `worst`: a cause that needs a person first, what only follows from others last."""
     match failure.cause:
         case None:
-            order = 5
+            order = 7
         case FailureClass.USER | FailureClass.DATA:
             order = 0
         case FailureClass.OUT_OF_MEMORY:
             order = 1
-        case _ if failure.reason in (DISRUPTED, KILLED):
-            order = 2
-        case _ if failure.reason in (FOLLOWING, UNMET):
-            order = 6
         case _:
-            order = 4 if failure.reason == NO_MESSAGE else 3
+            order = _ORDER.get(failure.reason, 5)
     return order, not failure.saved
 
 

@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from cupola_api.artifact import MANIFEST, ArtifactInvalid, read_manifest
+from cupola_trainer import hang
 from cupola_trainer.checkpoint.fragments import key, parse_key, pieces
 from cupola_trainer.checkpoint.writer import STATE, State
 
@@ -52,6 +53,7 @@ class Checkpoint:
             stored[part.at][1].get_slice(key(quantity, name, part.at))[part.begin : part.end]
             for part in parts
         ]
+        hang.progress()  # mapped into memory, so that no reading shows
         return values[0] if len(values) == 1 else torch.cat(values)
 
     def weight(self, name: str) -> torch.Tensor:

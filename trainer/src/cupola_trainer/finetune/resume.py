@@ -14,7 +14,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from cupola_api.run import FineTuneRun
-from cupola_trainer import checkpoint
+from cupola_trainer import checkpoint, hang
 from cupola_trainer.checkpoint.choose import CHECKPOINTS
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.finetune import settings
@@ -149,8 +149,15 @@ class Checkpoints(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Make what dropout draws a function of the step, so that no random state is to be saved."""
+        hang.progress(f"step {state.global_step + 1} of {state.max_steps}")
         number = state.global_step * self._ranks.size + self._ranks.rank
         torch.manual_seed((self._run.hyperparameters.seed << 32) + number)
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """A micro-batch of a step is done."""
+        hang.progress()
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -172,6 +179,7 @@ class Checkpoints(TrainerCallback):
         if not self._due:
             return
         self._due = False
+        hang.progress(f"the checkpoint of step {self.step}")
         self._watch.saving()
         self._save()
         self.saved = self.step

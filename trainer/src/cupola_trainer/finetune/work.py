@@ -23,7 +23,7 @@ from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import FineTuneRun
 from cupola_api.training import ModelSummary
-from cupola_trainer import storage
+from cupola_trainer import hang, storage
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.finetune.settings import accumulation, steps
 from cupola_trainer.history import History
@@ -50,6 +50,7 @@ def finetune(run: FineTuneRun) -> Outcome:
                 Artifact.model_validate(done[0]), ModelSummary.model_validate(done[1])
             )
         accumulation(run)
+        hang.progress("the check of base and Dataset")
         tokenizer_digest = ranks.on_each(lambda: _check(run, main=ranks.main))[0]
         return _tune(run, ranks, tokenizer_digest)
 
@@ -101,8 +102,10 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
     base, dataset = _inputs(run, main=False)
     folder = storage.place_of(run.folder)
     place = folder / attempt() / "artifact"
+    hang.progress("the start from the newest checkpoint")
     begin = resume.start(run, ranks, folder, place.parent)
     model, tokenizer = models.load_base(base, run)
+    hang.progress("the encoding of the examples")
     pairs = read_pairs(dataset, "train")
     kept, too_long = examples.encode(pairs, tokenizer, run.max_length)
     if not kept:
@@ -149,6 +152,7 @@ def _tune(run: FineTuneRun, ranks: Ranks, tokenizer_digest: str | None) -> Outco
         train_loss=rounded(watcher.loss),
         tokenizer_digest=tokenizer_digest,
     )
+    hang.progress("the writing of the model")
     artifact, facts = ranks.on_main(
         lambda: _publish(run, place, trained, figures, ranks.device.type)
     )
@@ -191,7 +195,9 @@ def _make(
     held_out = [likelihood.answer(tokenizer, *pair) for pair in pairs]
     loss = entropy = None
     if held_out:
-        loss = sum(likelihood.losses(model, held_out)) / sum(s.scored for s in held_out)
+        hang.progress("the loss on held-out answers")
+        losses = likelihood.losses(model, held_out, lambda _: hang.progress())
+        loss = sum(losses) / sum(s.scored for s in held_out)
         entropy = likelihood.unigram_entropy(held_out)
         if not math.isfinite(loss):
             raise PodFailure(

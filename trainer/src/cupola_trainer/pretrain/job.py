@@ -15,7 +15,7 @@ from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import PretrainRun
 from cupola_api.training import ModelSummary, Precision
-from cupola_trainer import checkpoint, pod, storage
+from cupola_trainer import checkpoint, hang, pod, storage
 from cupola_trainer.checkpoint.choose import natural
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.export import export
@@ -50,6 +50,7 @@ def pretrain(run: PretrainRun) -> Outcome:
     with ranks_of(run.world, run.output) as ranks:
         if done := ranks.on_main(lambda: _finished(folder, run)):
             return _succeeded(Artifact.model_validate(done))
+        hang.progress("the check of its Datasets")
         ranks.on_each(lambda: data.check(run, main=ranks.main))
         datasets = data.open_datasets(run)
         attempt = folder / pod.attempt()
@@ -75,6 +76,7 @@ def pretrain(run: PretrainRun) -> Outcome:
             except Stopped:
                 loop.save(report)
                 return _stopped(run, loop)
+            hang.progress("the writing of the model")
             weights = deep.full_weights(engine, ranks)
             done = ranks.on_main(lambda: _export(run, attempt, datasets[0], weights, summary))
             return _succeeded(Artifact.model_validate(done))
@@ -82,6 +84,7 @@ def pretrain(run: PretrainRun) -> Outcome:
 
 def _start(run: PretrainRun, ranks: Ranks, folder: Place) -> tuple[deep.Engine, checkpoint.Origin]:
     """The engine in the state of the newest whole checkpoint, or of a new model; and which it was."""
+    hang.progress("the start from the newest checkpoint")
     path, passed_over = ranks.on_main(lambda: checkpoint.find(folder, run.digest))
     model = build(run.shape, run.hyperparameters.seed)
     bf16 = run.hyperparameters.precision is Precision.BF16

@@ -11,7 +11,7 @@ import torch
 
 from cupola_api.outcome import FailureClass
 from cupola_api.run import PretrainRun
-from cupola_trainer import checkpoint
+from cupola_trainer import checkpoint, hang
 from cupola_trainer.checkpoint.choose import CHECKPOINTS
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.model import losses
@@ -64,6 +64,7 @@ class Loop:
         if ranks.total([termination.asked])[0]:
             return False
         while self.step < run.steps:
+            hang.progress(f"step {self.step + 1} of {run.steps}")
             loss, norm, rate = self._step()
             due = ranks.main and time.monotonic() - saved >= run.checkpoint_seconds
             loss, norm, stop, save = ranks.total([loss, norm, termination.asked, due])
@@ -83,6 +84,7 @@ class Loop:
         """Make a checkpoint of this step, if there is none; raises PodFailure if storage fails."""
         if self.saved == self.step:
             return
+        hang.progress(f"the checkpoint of step {self.step}")
         if report:
             report.saving()
         self._save()
@@ -117,6 +119,7 @@ class Loop:
                 engine.step()
             else:
                 norm = deep.take_step(engine)
+            hang.progress()
         size = self._ranks.size
         return float(total) / (len(parts) * size), norm / size, rate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cupola_trainer import hang
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.model import losses
 from cupola_trainer.pretrain.data import ValidationData
@@ -36,6 +37,7 @@ def validation_loss(
     for begin in range(0, len(data), ranks.size * micro_batch):
         if ranks.total([termination.asked])[0]:
             raise Stopped
+        hang.progress("the loss on held-out text")
         mine = begin + ranks.rank * micro_batch
         numbers = range(mine, min(mine + micro_batch, len(data)))
         tokens = torch.from_numpy(data.read(numbers or [0])).to(ranks.device)

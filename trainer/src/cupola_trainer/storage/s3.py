@@ -25,6 +25,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
+from cupola_trainer import hang
 from cupola_trainer.storage.place import S3Place
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ def _hashed(pieces: Iterator[_Piece], file: IO[bytes] | None = None) -> Digest:
     for data, whole in pieces:
         size, total = size + len(data), max(total, whole)
         hashed.update(data)
+        hang.progress()
         if file:
             file.write(data)
     return Digest(size, hashed.hexdigest()) if size == total else Digest(total, "")
