@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,13 @@ import pytest
 from .harness import ROOT, SECRET, Bucket, Object, Space, apply, kubectl, model
 
 SYSTEM = "cupola-system"
+SESSION = secrets.token_hex(3)
+
+
+def pytest_sessionfinish() -> None:
+    """Take down the cluster that e2e/run started: pytest's summary is then the last thing said."""
+    if os.environ.get("CUPOLA_E2E_DOWN"):
+        subprocess.run([ROOT / "e2e/cluster/down"], check=False, timeout=300)
 
 
 def load(path: Path) -> ModuleType:
@@ -38,7 +46,11 @@ small = load(ROOT / "tests/main_job/small.py")
 def helm() -> Callable[..., str]:
     """Helm upgrade --install with the test cluster's values, and more arguments."""
     folder = subprocess.run(
-        [ROOT / "e2e/cluster/binaries"], capture_output=True, text=True, check=True, timeout=3600
+        [ROOT / "e2e/cluster/binaries", "helm"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=1800,
     ).stdout.strip()
 
     def install(*more: str) -> str:
@@ -52,6 +64,8 @@ def helm() -> Callable[..., str]:
                     "--values",
                     ROOT / "e2e/values.yaml",
                 ),
+                # In a cluster that is used again the operator starts anew, from the image of now.
+                *("--set-string", f"operator.podAnnotations.example\\.com/session={SESSION}"),
                 *("--wait", "--timeout", "180s", *more),
             ],
             capture_output=True,
@@ -83,10 +97,13 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Bucket:
 
 
 @pytest.fixture(scope="session")
-def make_space(cupola: Callable[..., str], bucket: Bucket) -> Callable[[str], Space]:
-    """Makes namespaces in which runs reach the bucket."""
+def make_space(cupola: Callable[..., str], bucket: Bucket) -> Iterator[Callable[[str], Space]]:
+    """Makes namespaces in which runs reach the bucket. A cluster may be used again: they are new ones."""
+    made = set()
 
-    def make(name: str) -> Space:
+    def make(purpose: str) -> Space:
+        name = f"{purpose}-{SESSION}"
+        made.add(name)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         apply(
             {
@@ -105,7 +122,9 @@ def make_space(cupola: Callable[..., str], bucket: Bucket) -> Callable[[str], Sp
         )
         return Space(name)
 
-    return make
+    yield make
+    if made and "CUPOLA_E2E_DOWN" not in os.environ:
+        kubectl("delete", "namespace", "--wait=false", *sorted(made))
 
 
 def resources(steps: int) -> list[Object]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import boto3
+import pytest
 from botocore.config import Config
 
 Object = dict[str, Any]
@@ -26,6 +27,11 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
 BUCKET = "cupola"
 SECRET = "cupola-s3"
 """In every namespace that has resources: how its pods reach the bucket."""
+
+OURS = "CUPOLA_CLUSTER" in os.environ
+"""Whether it is the cluster of e2e/cluster, which can be disturbed and tells every write."""
+
+disturbs = pytest.mark.skipif(not OURS, reason="disturbs the cluster of docs/how-to/cluster.md")
 
 ENDS = {"Succeeded", "Failed", "Stalled"}
 
@@ -124,6 +130,14 @@ class Space:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.story(kind, name)}") from None
 
+    def begin(self, value: Object) -> list[Object]:
+        """Apply a training of two pods and wait until it has a checkpoint; its pods."""
+        name = value["metadata"]["name"]
+        self.apply(value)
+        pods = self.running("ptj", name, 2)
+        self.trained(name)
+        return pods
+
     def trained(self, name: str, step: int = 20, timeout: float = 120) -> None:
         """Wait until the first attempt of a training has a checkpoint of a step, by its log."""
 
@@ -213,6 +227,15 @@ def prometheus(query: str) -> dict[str, float]:
         ",".join(f"{k}={v}" for k, v in sorted(one["metric"].items())): float(one["value"][1])
         for one in told["data"]["result"]
     }
+
+
+def ctl(*words: str) -> str:
+    """Disturb the cluster: e2e/cluster/ctl."""
+    ran = subprocess.run(
+        [ROOT / "e2e/cluster/ctl", *words], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
 
 def audit() -> Iterator[Object]:

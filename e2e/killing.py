@@ -66,7 +66,7 @@ class Passage:
                     while data := answer.read1(1 << 16):  # a watch streams for minutes
                         self.wfile.write(data)
                         self.wfile.flush()
-                except OSError:
+                except (OSError, http.client.HTTPException):
                     pass  # one of the two is gone
                 finally:
                     self.close_connection = True

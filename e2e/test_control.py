@@ -18,9 +18,7 @@ def gone(space: Space, name: str) -> bool:
 def test_suspend_saves_stops_the_cost_and_goes_on(
     space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
 ) -> None:
-    space.apply(training("held"))
-    space.running("ptj", "held", 2)
-    space.trained("held")
+    space.begin(training("held"))
     space.run("patch", "ptj", "held", "--type=merge", "-p", '{"spec":{"suspend":true}}')
     status = space.wait("ptj", "held", "Suspended", timeout=120)
     assert gone(space, "held")
@@ -106,9 +104,7 @@ def space_phase(space: Space, value: Object) -> str:
 def test_a_training_that_runs_is_deleted_and_its_checkpoints_stay(
     space: Space, training: Callable[..., Object], bucket: Bucket
 ) -> None:
-    space.apply(training("dropped"))
-    space.running("ptj", "dropped", 2)
-    space.trained("dropped")
+    space.begin(training("dropped"))
     space.run("delete", "ptj", "dropped", "--timeout=60s")
     nothing_is_left(space, "dropped")
     assert bucket.keys(f"store/{space.name}/pretrainjob/dropped/")

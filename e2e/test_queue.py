@@ -86,9 +86,7 @@ def test_two_trainings_run_one_after_the_other(
 def test_one_that_makes_room_goes_on_later_and_has_spent_no_attempt(
     space: Space, training: Callable[..., Object], queue: str, bucket: Bucket, reference: bytes
 ) -> None:
-    space.apply(training("patient", queue=queue))
-    space.running("ptj", "patient", 2)
-    space.trained("patient")
+    space.begin(training("patient", queue=queue))
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -19,9 +19,7 @@ def test_the_operator_is_upgraded_in_mid_run_and_then_a_pod_is_killed(
     tokens = str(LONG * 512)
     space.apply(training("long", tokens=tokens))
     reference = model(bucket, space.wait("ptj", "long", "Succeeded"))
-    space.apply(training("upgraded", tokens=tokens))
-    pods = space.running("ptj", "upgraded", 2)
-    space.trained("upgraded")
+    pods = space.begin(training("upgraded", tokens=tokens))
     before = pods[0]["spec"]["containers"][0]["image"]
     # Another price, another number of threads, another image of trainers, a new operator.
     cupola(

@@ -12,18 +12,12 @@ from cupola_api.common import Phase
 from cupola_api.kinds import KINDS
 from cupola_operator.labels import RETRY
 
-from .conftest import ROOT, Object, objects, only, program, run
+from .argo import lua
+from .conftest import ROOT, Object, objects, only
 from .written import condition, resources
 
 CUSTOMIZATIONS = ROOT / "manifests/argocd/customizations.yaml"
 DATA: dict[str, str] = only(objects(CUSTOMIZATIONS.read_text()), "ConfigMap")["data"]
-
-ALLOWED = {
-    *("assert", "error", "getmetatable", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget"),
-    *("rawset", "require", "select", "setmetatable", "table", "tonumber", "tostring", "type"),
-    *("unpack", "xpcall"),
-}
-"""Globals that Argo CD gives: the base library, table, and require for a safe `os`."""
 
 HEALTH = {
     Phase.PENDING: "Progressing",
@@ -39,25 +33,6 @@ HEALTH = {
 
 def script(topic: str, kind: str) -> str:
     return DATA[f"resource.customizations.{topic}.cupola.dev_{kind}"]
-
-
-def lua(text: str, obj: Object) -> Any:
-    """What a script returns for an object, as plain values."""
-    runtime = lua51.LuaRuntime(unpack_returned_tuples=True)
-    safe = "local os = {time = os.time, date = os.date}; require = function(name) return os end"
-    runtime.execute(safe)
-    names = list(runtime.globals())
-    for name in names:
-        if name not in ALLOWED:
-            runtime.globals()[name] = None
-    runtime.globals().obj = runtime.table_from(obj, recursive=True)
-    return plain(runtime.execute(text))
-
-
-def plain(value: Any) -> Any:
-    if lua51.lua_type(value) == "table":
-        return {key: plain(item) for key, item in value.items()}
-    return value
 
 
 def health(value: Object) -> Any:
@@ -144,20 +119,6 @@ def test_actions_change_what_they_say_and_nothing_else() -> None:
     retried = action("retry", value)
     assert retried["metadata"]["annotations"][RETRY].endswith("Z")
     assert retried["spec"] == value["spec"]
-
-
-def test_argo_cd_itself_says_the_same(tmp_path: Any) -> None:
-    argocd = program("argocd")
-    if argocd is None:
-        pytest.skip("there is no argocd: neither on PATH nor built by e2e/cluster/binaries")
-    for value in {value["status"]["phase"]: value for value in resources()}.values():
-        file = tmp_path / "resource.yaml"
-        file.write_text(yaml.safe_dump(value))
-        done = run(
-            *(argocd, "admin", "settings", "resource-overrides", "health", file),
-            *("--argocd-cm-path", CUSTOMIZATIONS),
-        )
-        assert f"STATUS: {health(value)['status']}" in done.stdout, done.stderr
 
 
 def test_the_applications_name_what_is_there() -> None:

@@ -26,6 +26,15 @@ def create(name: str) -> None:
         folder.mkdir(exist_ok=True)
 
 
+def controllers(name: str) -> set[str]:
+    """Those that it has: told by the cgroup itself in version 2, by the hierarchies in version 1."""
+    [first, *_] = made = [folder for folder in folders(name) if folder.exists()] or [MOUNT]
+    told = first / "cgroup.controllers"
+    if told.exists():
+        return set(told.read_text().split())
+    return {one for folder in made for one in folder.parent.name.split(",")}
+
+
 def remove(name: str, timeout: float = 20.0) -> list[Path]:
     """Remove it and return what is still there after `timeout` seconds.
 

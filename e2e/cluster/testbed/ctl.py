@@ -13,6 +13,7 @@ from testbed import control, install, kube, prerequisites
 from testbed.layout import State, default_state
 
 TABLE = "inet cupola"
+STDIN = Path("/dev/stdin")
 
 
 def main() -> None:
@@ -88,9 +89,9 @@ def kueue(state: State, arguments: argparse.Namespace) -> None:
 
 
 def load(state: State, arguments: argparse.Namespace) -> None:
-    """Import image archives (docker or OCI) into the node."""
+    """Import image archives (docker or OCI) into the node; - is the standard input."""
     for archive in arguments.archive:
-        if not archive.is_file():
+        if archive != STDIN and not archive.is_file():
             raise RuntimeError(f"there is no image archive {archive}")
         begin = time.monotonic()
         install.load(state, archive)
@@ -137,7 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     made["cut"].add_argument("pod", help="NAMESPACE/NAME")
     made["cut"].add_argument("--keep-s3", action="store_true")
     made["kueue"].add_argument("switch", choices=["on", "off"])
-    made["load"].add_argument("archive", type=Path, nargs="+")
+    made["load"].add_argument(
+        "archive", type=lambda name: STDIN if name == "-" else Path(name), nargs="+"
+    )
     return parser
 
 

@@ -15,9 +15,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="e2e/cluster/down", description=__doc__)
     parser.add_argument("--state", type=Path, default=default_state(), help="folder of the cluster")
     state = State(parser.parse_args().state.resolve())
-    steps = Steps()
-    with steps("down"):
-        down(state)
+    traces = [state.folder, *cgroups.folders(state.cgroup)]
+    if any(trace.exists() for trace in traces):
+        with Steps()("down"):
+            down(state)
 
 
 def down(state: State) -> None:

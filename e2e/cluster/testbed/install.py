@@ -57,7 +57,7 @@ def load(state: State, archive: Path) -> None:
     command = enter(state, "ctr", "--namespace=k8s.io", *importing)
     with archive.open("rb") as data:
         ran = subprocess.run(
-            command, stdin=data, capture_output=True, text=True, timeout=600, check=False
+            command, stdin=data, capture_output=True, text=True, timeout=1200, check=False
         )
     if ran.returncode:
         raise RuntimeError(f"{archive} was not imported: {ran.stderr.strip()}")

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from testbed.components import PROGRAMS
@@ -24,22 +25,31 @@ DEBIAN = {
 }
 """Program -> package that has it, in Debian and Ubuntu."""
 
+IMAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
+"""The same for images/build, where neither docker nor a registry can be counted on."""
 
-def install() -> None:
-    """Install the missing packages; exit with a sentence where that is not possible."""
-    if os.geteuid() != 0:
-        sys.exit("a cluster needs namespaces, mounts and cgroups: run as root (sudo make ...)")
-    packages = missing()
+RETRIES = (
+    "-o",
+    "Acquire::Retries=3",
+    "-o",
+    "Acquire::http::Timeout=30",
+    "-o",
+    "DPkg::Lock::Timeout=120",
+)
+
+
+def install(programs: Mapping[str, str]) -> bool:
+    """Install the missing packages; whether there were any. Exits with a sentence when apt-get fails."""
+    packages = missing(programs)
     if not packages:
-        return
-    if shutil.which("apt-get") is None:
-        sys.exit(f"install what these Debian packages have: {', '.join(packages)}")
+        return False
     # RUNLEVEL=1: packages with a service (prometheus, containerd) do not start it here.
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
         ran = subprocess.run(
-            ["apt-get", "--quiet", *command],
+            ["apt-get", "--quiet", *RETRIES, *command],
             env=quiet,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=900,
@@ -48,12 +58,13 @@ def install() -> None:
         if ran.returncode:
             told = ran.stderr.strip() or ran.stdout.strip()
             sys.exit(f"apt-get {command[0]} failed; install {', '.join(packages)}:\n{told}")
+    return True
 
 
-def missing() -> list[str]:
+def missing(programs: Mapping[str, str]) -> list[str]:
     """Debian packages whose programs are not here."""
-    lacking = {package for program, package in DEBIAN.items() if shutil.which(program) is None}
-    busybox = shutil.which("busybox")
+    lacking = {package for program, package in programs.items() if shutil.which(program) is None}
+    busybox = shutil.which("busybox") if "busybox" in programs else None
     if busybox and b"ld-linux" in Path(busybox).read_bytes()[:4096]:  # alone in an image it fails
         lacking.add(DEBIAN["busybox"])
     return sorted(lacking)

@@ -11,23 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from testbed import certificates, cgroups, configs, control, install, kube, prerequisites
+from testbed import certificates, cgroups, configs, control, host, install, kube, prerequisites
 from testbed.addons import base
 from testbed.configs import USERS, kubeconfig
 from testbed.down import down
 from testbed.layout import NODE, PORTS, REGION, ROOT, State, default_state
+from testbed.prepare import prepare
 from testbed.steps import Steps
-
-NAMESPACES = (
-    "--mount",
-    "--net",
-    "--pid",
-    "--uts",
-    "--ipc",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-)
 
 
 def main() -> None:
@@ -57,10 +47,7 @@ def main() -> None:
 
 def up(state: State, steps: Steps, *, with_kueue: bool) -> None:
     """All steps, in order."""
-    with steps("packages"):
-        prerequisites.install()
-    with steps("programs"):
-        built = prerequisites.binaries()
+    built = prepare(steps, prerequisites.DEBIAN)
     down(state)  # what a cluster that was killed may have left
     with steps("files"):
         tokens = {name: secrets.token_hex(16) for name in USERS}
@@ -148,7 +135,7 @@ def start(state: State, programs: dict[str, str], doors: dict[str, socket.socket
     log = state.folder / "supervisor.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["unshare", *NAMESPACES, sys.executable, "-m", "testbed.supervisor", told],
+            ["unshare", *host.NAMESPACES, sys.executable, "-m", "testbed.supervisor", told],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

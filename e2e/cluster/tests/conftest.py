@@ -68,8 +68,9 @@ class Run:
     def __init__(self, folder):
         self.state = State(folder / "cluster")
         self.before = seen()
+        up = [CLUSTER / "up", "--state", self.state.folder, "--without-kueue"]
         self.process = subprocess.Popen(
-            [CLUSTER / "up", "--state", self.state.folder, "--without-kueue"],
+            ["env", "--default-signal=INT", *up],  # whoever started the tests may ignore it
             stderr=subprocess.PIPE,
             text=True,
         )
