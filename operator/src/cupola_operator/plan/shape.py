@@ -16,6 +16,8 @@ from cupola_api import pretrainjob
 from cupola_api.quantities import people
 from cupola_api.run import Shape
 from cupola_operator.plan import Refused
+from cupola_operator.plan.model import of_shape
+from cupola_operator.plan.parameters import block, count
 
 TIED_BELOW = 1_000_000_000
 """Below this many parameters input and output embeddings are one matrix."""
@@ -27,8 +29,7 @@ _ASPECT_WEIGHT = 0.1
 
 def parameters(shape: Shape) -> int:
     """The exact number of parameters: embeddings, blocks without biases, and RMSNorms."""
-    embeddings = shape.vocabulary * shape.hidden * (1 if shape.tie_embeddings else 2)
-    return embeddings + shape.layers * _block(shape) + shape.hidden
+    return count(of_shape(shape)).total
 
 
 def flops_per_token(shape: Shape) -> int:
@@ -73,13 +74,6 @@ def completed(shape: pretrainjob.Shape, *, vocabulary: int, context: int) -> Sha
     return untied.model_copy(update={"tie_embeddings": parameters(untied) < TIED_BELOW})
 
 
-def _block(shape: Shape) -> int:
-    """Parameters of a decoder block: q, k, v and o, three feed-forward matrices, two norms."""
-    head = shape.hidden // shape.heads
-    attention = 2 * shape.hidden * head * (shape.heads + shape.kv_heads)
-    return attention + 3 * shape.hidden * shape.ffn + 2 * shape.hidden
-
-
 def _candidates(size: int, vocabulary: int, context: int) -> Iterator[Shape]:
     """For each width of the family the depths that come nearest to `size`."""
     widths = [
@@ -100,7 +94,7 @@ def _candidates(size: int, vocabulary: int, context: int) -> Iterator[Shape]:
             context=context,
             tie_embeddings=size < TIED_BELOW,
         )
-        depth = (size - parameters(base)) / _block(base) + 1
+        depth = (size - parameters(base)) / block(of_shape(base)) + 1
         for layers in {math.floor(depth), math.ceil(depth)}:
             yield base.model_copy(update={"layers": min(_LAYERS, max(1, layers))})
 
