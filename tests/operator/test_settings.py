@@ -119,6 +119,12 @@ def test_a_mistake_in_the_settings_is_said(settings: dict[str, Any], words: str)
         ),
         ({"schedulingTimeout": "0m"}, "schedulingTimeout must be longer than 0"),
         ({"cpuPerGpu": "0.5"}, "is not an amount of CPU"),
+        ({"gpu": "a1000"}, "the catalogue has no GPU 'a1000'; did you mean a100"),
+        ({"gpu": "abacus"}, "it has v100-16g, v100-32g, t4"),
+        ({"networkGbit": 0}, "networkGbit: must be more than 0"),
+        ({"spotPricePerGpuHour": 1.5}, "spotPricePerGpuHour"),
+        ({"pue": 0.9}, "pue: must be at least 1"),
+        ({"failuresPerNodeDay": -1}, "failuresPerNodeDay: must be at least 0"),
     ],
 )
 def test_a_mistake_in_a_pool_is_said(pool: dict[str, Any], words: str) -> None:

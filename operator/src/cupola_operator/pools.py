@@ -6,12 +6,13 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cupola_api.base import Rule, Ruled
 from cupola_api.pods import KEY, RESERVED_VARIABLES, AnnotationValue, LabelValue, ObjectName
 from cupola_api.quantities import Cores, Duration, Memory, Money
 from cupola_api.training import PoolName
+from cupola_operator.plan import catalogue
 
 GPU = "nvidia.com/gpu"
 """The resource of a device of a Gpu pool that names none."""
@@ -136,6 +137,33 @@ class Pool(Ruled):
     host_watts: float = Field(
         0, ge=0, le=100_000, description="Power of a node besides its devices, W; shared evenly."
     )
+    gpu: str | None = Field(
+        None,
+        max_length=63,
+        description="The GPU, by its name in the planner's catalogue, such as a100-80g; absent = the one "
+        "that the pool is named for.",
+    )
+    network_gbit: float | None = Field(
+        None, gt=0, le=100_000, description="Bandwidth from a node to the others, Gbit/s."
+    )
+    spot_price_per_gpu_hour: Money | None = Field(
+        None, description="What one device costs an hour where it can be taken away."
+    )
+    reserved_price_per_gpu_hour: Money | None = Field(
+        None, description="What one device costs an hour that is committed to."
+    )
+    energy_price_per_kwh: Money | None = Field(
+        None, description="What a kilowatt-hour costs, where prices of devices do not include it."
+    )
+    pue: float | None = Field(
+        None, ge=1, le=5, description="Energy of the data centre over that of its computers."
+    )
+    carbon_intensity: float | None = Field(
+        None, ge=0, le=2000, description="Grams of CO2 equivalent a kilowatt-hour."
+    )
+    failures_per_node_day: float | None = Field(
+        None, ge=0, le=100, description="How often a node interrupts a run, a day."
+    )
     node_selector: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default_factory=dict, description="Labels of its nodes."
     )
@@ -183,6 +211,16 @@ class Pool(Ruled):
         "10m",
         description="How long pods may find no room before the next pool of spec.pools is tried.",
     )
+
+    @field_validator("gpu")
+    @classmethod
+    def _check_gpu(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                catalogue.gpu(name)
+            except catalogue.UnknownGpu as unknown:
+                raise ValueError(str(unknown)) from unknown
+        return name
 
     @property
     def price(self) -> Decimal:
