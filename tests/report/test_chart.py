@@ -101,3 +101,16 @@ def test_scores_have_whiskers_of_one_standard_error() -> None:
     assert "<title>m: 0.5 ± 0.1</title>" in made
     assert "<title>o: 0.3</title>" in made
     assert "<title>chance: 0.25</title>" in made
+
+
+def test_an_axis_of_its_own_is_named_and_logarithmic_where_that_is_asked_for() -> None:
+    far = [(10.0**i, 10.0**i) for i in range(1, 5)]
+    made = lines("T", "D", [Series("a", far)], unit="USD", along="parameters", logarithmic=True)
+    assert ">parameters</text>" in made
+    assert "a, parameters 100: 100 USD" in made
+    assert "optimizer step" not in made
+    (points,) = re.findall(r'points="([^"]*)"', made)
+    places = [tuple(map(float, pair.split(","))) for pair in points.split()]
+    for axis in (0, 1):  # what grows tenfold each time is a straight line
+        steps = [b[axis] - a[axis] for a, b in itertools.pairwise(places)]
+        assert max(steps) - min(steps) < 0.3

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
+    "plan": "Say what it takes before anything runs: time, memory, money, energy, failures, data, loss.",
     "run": "Build what the files ask for, on this machine, until all of it has ended.",
     "get": "Show resources: what they are doing, what they cost, and why.",
     "suspend": "Stop a run, and hold no devices until it is resumed.",

@@ -82,37 +82,48 @@ def lines(
     levels: Sequence[Level] = (),
     bands: Sequence[Band] = (),
     unit: str,
+    along: str = "optimizer step",
     height: float = 300,
     zero: bool = False,
+    logarithmic: bool = False,
 ) -> Html:
-    """A chart of curves over optimizer steps, with a legend and a table of some of its values."""
+    """A chart of curves over optimizer steps, with a legend and a table of some of its values.
+
+    `along`: what the x axis is instead. `logarithmic`: it has a logarithmic scale, and so has a y axis
+    that spans more than a factor of 20.
+    """
     places = [point for one in series for point in one.points]
     if not places:
         return el("p", f"{title}: nothing was recorded.", class_="quiet")
     steps = [p[0] for p in places]
-    x = Scale(min(steps), max(*steps, steps[0] + 1), _LEFT, WIDTH - _RIGHT)
     values = [p[1] for p in places] + [level.value for level in levels]
-    y = fit(values, height - _BOTTOM, _TOP, zero=zero)
+    if logarithmic:
+        x = Scale(min(steps), max(steps), _LEFT, WIDTH - _RIGHT, logarithmic=True)
+        far = min(values) > 0 and max(values) / min(values) > 20
+        y = fit(values, height - _BOTTOM, _TOP, zero=zero, logarithmic=far)
+    else:
+        x = Scale(min(steps), max(*steps, steps[0] + 1), _LEFT, WIDTH - _RIGHT)
+        y = fit(values, height - _BOTTOM, _TOP, zero=zero)
     drawing = svg(
         title,
         description,
         height,
         *(_band(band, x, y) for band in bands),
-        *_axes(x, y),
+        *_axes(x, y, along),
         *(_level(level, y) for level in levels),
         *(_curve(one, x, y) for one in series),
-        *(_hits(one, x, y, unit) for one in series),
+        *(_hits(one, x, y, unit, along) for one in series),
     )
     return el(
         "figure",
         el("figcaption", title, el("span", f", {unit}", class_="quiet")),
         drawing,
         _legend(series, levels, bands),
-        _values(series, unit),
+        _values(series, unit, along),
     )
 
 
-def _axes(x: Scale, y: Scale) -> list[Html]:
+def _axes(x: Scale, y: Scale, along: str) -> list[Html]:
     foot = y.start
     made = []
     for value in y.ticks():
@@ -122,7 +133,7 @@ def _axes(x: Scale, y: Scale) -> list[Html]:
         made.append(line(x.at(value), foot, x.at(value), foot + 5, "axis"))
         made.append(text(x.at(value), foot + 18, label(value), anchor="middle"))
     made.append(line(_LEFT, foot, WIDTH - _RIGHT, foot, "axis"))
-    made.append(text(WIDTH - _RIGHT, foot + 34, "optimizer step", anchor="end", class_="unit"))
+    made.append(text(WIDTH - _RIGHT, foot + 34, along, anchor="end", class_="unit"))
     return made
 
 
@@ -141,14 +152,14 @@ def _curve(one: Series, x: Scale, y: Scale) -> Html:
     return el("polyline", points=points, class_=style)
 
 
-def _hits(one: Series, x: Scale, y: Scale, unit: str) -> Html:
+def _hits(one: Series, x: Scale, y: Scale, unit: str, along: str) -> Html:
     """Invisible points that tell their value when pointed at."""
     return el(
         "g",
         *(
             el(
                 "circle",
-                el("title", f"{one.name}, step {a:,.0f}: {words.number(b)} {unit}"),
+                el("title", f"{one.name}, {_short(along)} {a:,.0f}: {words.number(b)} {unit}"),
                 cx=f"{x.at(a):.1f}",
                 cy=f"{y.at(b):.1f}",
                 r=6,
@@ -205,13 +216,20 @@ def _legend(
     )
 
 
-def _values(series: Sequence[Series], unit: str) -> Html:
+def _short(along: str) -> str:
+    """What is written before a value of the x axis."""
+    return along.removeprefix("optimizer ")
+
+
+def _values(series: Sequence[Series], unit: str, along: str) -> Html:
     rows = [
         (one.name, f"{a:,.0f}", words.number(b))
         for one in series
         for a, b in some(one.points, _LISTED)
     ]
-    return details("Values", table(("Curve", "Step", unit), rows, numeric=(1, 2)))
+    return details(
+        "Values", table(("Curve", _short(along).capitalize(), unit), rows, numeric=(1, 2))
+    )
 
 
 def some(items: Sequence[tuple[float, float]], limit: int) -> list[tuple[float, float]]:

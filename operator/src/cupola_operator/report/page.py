@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 
 from cupola_operator.report import attempts, data, evaluation, money, provenance, summary, training
@@ -29,7 +30,16 @@ def render(evidence: Evidence) -> str:
         money.section(evidence.subjects),
         provenance.section(evidence),
     ]
-    title = f"Report on {target.title}"
+    return whole(
+        f"Report on {target.title}",
+        _subtitle(target),
+        sections,
+        "Made by cupola report from a work directory of cupola run.",
+    )
+
+
+def whole(title: str, subtitle: Html, sections: Sequence[Section], made: str) -> str:
+    """A page of sections; `made`: what its last line says of where it is from."""
     style = (files("cupola_operator.report") / "style.css").read_text()
     page = el(
         "html",
@@ -44,10 +54,10 @@ def render(evidence: Evidence) -> str:
         ),
         el(
             "body",
-            el("header", el("h1", title), _subtitle(target)),
+            el("header", el("h1", title), subtitle),
             contents(sections),
             el("main", *bodies(sections)),
-            el("footer", paragraph("Made by cupola report from a work directory of cupola run.")),
+            el("footer", paragraph(made)),
         ),
         lang="en",
     )

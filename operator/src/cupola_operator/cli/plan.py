@@ -1,0 +1,305 @@
+"""`cupola plan`: what resources, or a model of a size, would take and cost, before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+import yaml
+from rich.console import Console
+
+from cupola_api.training import Precision
+from cupola_operator.cli import load, options, planned, plantable
+from cupola_operator.cli import workdir as work
+from cupola_operator.local import shell
+from cupola_operator.local.mirror import MirrorBroken
+from cupola_operator.plan import Refused, budget, catalogue, document, machine, sized
+from cupola_operator.plan.energy import PRICE_PER_MWH
+from cupola_operator.plan.hardware import Machine
+from cupola_operator.plan.known import USUAL_VOCABULARY
+from cupola_operator.plan.plan import Plan
+from cupola_operator.plan.sized import Asked
+from cupola_operator.plan.training import Prices
+from cupola_operator.report import plan as page
+from cupola_operator.settings import Settings
+
+_INVALID = 2
+_UNFIT = {"NothingFits", "NoLayout", "BudgetTooSmall"}
+"""Reasons of what makes sense and cannot be done."""
+_GUIDE_GPU = "a100-80g"
+_GUIDE_PRICE = Decimal(10_000)
+"""What the guide says that an A100 costs to buy, USD."""
+_MOST_GPUS = 1_000_000
+_LONGEST_CONTEXT = 1_048_576
+_CONTEXT = 4096
+_WIDTH = 120
+"""Columns where there is no terminal that says its own."""
+
+
+class Output(StrEnum):
+    """How a plan is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    HTML = "html"
+
+
+def plan(
+    *,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", "-f", help="A YAML file or a folder of them; repeatable."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Parameters of a model without a file, such as 7B.")
+    ] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="Tokens that it sees, such as 2T; 20 a parameter by default.")
+    ] = None,
+    money: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            help="The best model for so much money, such as 150000; with --size: of that size.",
+        ),
+    ] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="A GPU of the catalogue, or a cloud's instance type.")
+    ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(help="How many; by default as many as end within 30 days."),
+    ] = None,
+    pool: Annotated[
+        str | None, typer.Option(help="A pool of the settings, whatever the files say.")
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings of the installation; a laptop's by default.")
+    ] = None,
+    price: Annotated[
+        str | None, typer.Option(help="Price of a GPU hour instead of the known one.")
+    ] = None,
+    gpu_price: Annotated[
+        str | None, typer.Option(help="Price of a GPU to own, for rent or buy.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens of a sequence, without a file; 4096 by default.")
+    ] = None,
+    vocabulary: Annotated[
+        int | None, typer.Option(help="Entries of the tokenizer, without a file; 32000 by default.")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="Number format, without a file; BF16 by default.")
+    ] = None,
+    workdir: work.Option = work.DEFAULT,
+    output: Annotated[
+        Output, typer.Option("--output", "-o", help="html is a page of its own on standard output.")
+    ] = Output.TABLE,
+) -> None:
+    """Say what it takes before anything runs: time, memory, money, energy, failures, data, loss.
+
+    Three ways to ask:
+
+    cupola plan -f FILE|DIR [--pool NAME] [--settings FILE]
+
+    cupola plan --size 7B --tokens 2T --gpu a100-80g --gpus 512
+
+    cupola plan --budget 150000 --gpu h100-sxm
+
+    With -f the plan is of the run that the resource resolves to: its model, batch, layout and pool, as
+    `cupola run` and a cluster run it. What other resources it refers to are read from the same files,
+    and, where they were run, from the work directory: a finished Dataset says how many tokens it has.
+
+    Without a file the best layout (data, tensor, pipeline, sequence, ZeRO, checkpointing, offload) is
+    searched, and each kind of layout that lost says why.
+
+    Every figure is a range: low, expected, high, meant to hold the truth in 8 of 10 cases. What the
+    plan takes for granted is listed below it, and what it does not know it says. Exit code: 0 planned,
+    1 something does not fit or cannot run as asked, 2 the input is not valid.
+    """
+    try:
+        prices = Prices(
+            device=options.amount("--gpu-price", gpu_price) if gpu_price is not None else None
+        )
+        hour = options.amount("--price", price) if price is not None else None
+        if file:
+            _alone({"--size": size, "--tokens": tokens, "--budget": money, "--gpu": gpu})
+            _alone({"--gpus": gpus, "--price": price, "--context": context})
+            _alone({"--vocabulary": vocabulary, "--precision": precision})
+            plans = _of_files(file, settings, pool, workdir, prices)
+        else:
+            place = _machine(gpu, pool, settings, hour)
+            asked = Asked(
+                machine=place,
+                size=options.count("--size", size) if size is not None else 0,
+                tokens=options.count("--tokens", tokens) if tokens is not None else None,
+                gpus=options.whole("--gpus", gpus, _MOST_GPUS),
+                context=options.whole("--context", context, _LONGEST_CONTEXT) or _CONTEXT,
+                vocabulary=options.whole("--vocabulary", vocabulary, 1_000_000) or USUAL_VOCABULARY,
+                precision=precision.value if precision else "BF16",
+                available=place.world if pool or settings else None,
+                prices=_with_guide(prices, place),
+            )
+            found = _without_file(asked, size, tokens, money, _others(place, settings, pool))
+            if not (gpu or pool or settings):
+                said = f"no GPU was named, so it is the guide's, {_GUIDE_GPU}; name one with --gpu"
+                found = replace(found, notes=(said, *found.notes))
+            plans = [found]
+    except load.InputInvalid as error:
+        _refuse(error.sentences)
+    except (options.Invalid, catalogue.UnknownGpu) as error:
+        _refuse([str(error)])
+    except MirrorBroken as error:
+        _refuse([str(error)])
+    except OSError as error:
+        _refuse([f"{error.filename}: cannot be read: {error.strerror}"])
+    except planned.NotPlanned as error:
+        _refuse(error.sentences)
+    except Refused as error:
+        said = error.message.replace("spec.model.size", "--size")
+        _refuse([said], code=1 if error.reason in _UNFIT else _INVALID)
+    _show(plans, output)
+    raise typer.Exit(0 if all(one.runs for one in plans) else 1)
+
+
+def _of_files(
+    files: Sequence[Path], settings: Path | None, pool: str | None, workdir: Path, prices: Prices
+) -> list[Plan]:
+    """A plan for each resource in the files, in their order."""
+    manifests = load.read(files)
+    chosen = load.settings(settings or shell.SETTINGS)
+    if pool:
+        _pool(chosen, pool)
+    kwh = _energy_price(chosen.currency)
+    return planned.of_manifests(
+        manifests, chosen, workdir, wanted=pool, prices=replace(prices, kwh=kwh)
+    )
+
+
+def _without_file(
+    asked: Asked,
+    size: str | None,
+    tokens: str | None,
+    money: str | None,
+    others: list[Machine],
+) -> Plan:
+    """The plan of a size, or of an amount of money."""
+    if money is not None:
+        if tokens is not None:
+            raise options.Invalid(
+                "--tokens and --budget: the money says how many tokens; leave one of them out"
+            )
+        amount = options.money(money, asked.machine.price.currency)
+        return budget.plan(asked, amount, size=asked.size or None)
+    if size is None:
+        raise options.Invalid(
+            "say what to plan: -f FILE, or --size 7B, or --budget 150000; cupola plan --help shows more"
+        )
+    found = sized.plan(asked)
+    more = sized.elsewhere(asked, found, others)
+    return replace(found, alternatives=(*found.alternatives, *more))
+
+
+_COMPARED = ("a100-80g", "h100-sxm", "h200")
+"""GPUs that a plan without a file is compared with."""
+
+
+def _others(place: Machine, settings: Path | None, pool: str | None) -> list[Machine]:
+    """Machines to compare with: the other pools of the settings, or usual GPUs."""
+    if pool or settings:
+        chosen = load.settings(settings or shell.SETTINGS)
+        found = []
+        for one in chosen.pools:
+            with suppress(Refused):  # a pool whose GPU is not known is nothing to compare with
+                found.append(machine.of_pool(one, chosen.currency))
+        return [one for one in found if one.name != place.name]
+    usual = [catalogue.typical(name) for name in _COMPARED]
+    return [one for one in usual if one.gpu.name != place.gpu.name]
+
+
+def _machine(
+    gpu: str | None, pool: str | None, settings: Path | None, hour: Decimal | None
+) -> Machine:
+    """Where it computes: a GPU of the catalogue, an instance type, or a pool of the settings."""
+    if gpu and (pool or settings):
+        raise options.Invalid(
+            "--gpu names a GPU of the catalogue, and --pool one of the settings; say one"
+        )
+    if pool or settings:
+        chosen = load.settings(settings or shell.SETTINGS)
+        name = pool or min(chosen.pools, key=lambda one: (one.price, one.name)).name
+        place = machine.of_pool(_pool(chosen, name), chosen.currency)
+    else:
+        name = gpu or _GUIDE_GPU
+        place = catalogue.instance(name) or catalogue.typical(name)
+    if hour is None:
+        return place
+    return replace(place, price=replace(place.price, on_demand=hour, reserved=None))
+
+
+def _pool(settings: Settings, name: str) -> planned.Pool:
+    """The pool of that name."""
+    found = settings.pool(name)
+    if found:
+        return found
+    names = sorted(one.name for one in settings.pools)
+    near = difflib.get_close_matches(name, names, n=3)
+    what = f"did you mean {' or '.join(near)}?" if near else f"there is {', '.join(names)}"
+    raise options.Invalid(f"--pool: there is no pool {name!r} in the settings; {what}")
+
+
+def _with_guide(prices: Prices, place: Machine) -> Prices:
+    """The prices with those of the guide, where it has one in this currency."""
+    usd = place.price.currency == "USD"
+    device = prices.device
+    if device is None and usd and place.gpu.name.startswith("a100"):
+        device = _GUIDE_PRICE
+    return Prices(device=device, kwh=place.energy_price or _energy_price(place.price.currency))
+
+
+def _energy_price(currency: str) -> Decimal | None:
+    return PRICE_PER_MWH / 1000 if currency == "USD" else None
+
+
+def _alone(others: dict[str, object]) -> None:
+    """Refuse options that are about a model without a file."""
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        verb = "says" if len(given) == 1 else "say"
+        raise options.Invalid(
+            f"-f plans what the files ask for, and {' and '.join(given)} {verb} something else; leave one "
+            "of them out"
+        )
+
+
+def _show(plans: Sequence[Plan], output: Output) -> None:
+    """Print the plans."""
+    if output is Output.TABLE:
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
+        for part in plantable.tables(plans):
+            console.print(part)
+        return
+    if output is Output.HTML:
+        print(page.render(plans), end="")
+        return
+    value = document.of(plans[0]) if len(plans) == 1 else document.together(plans)
+    if output is Output.JSON:
+        print(json.dumps(value, indent=2, ensure_ascii=False))
+    else:
+        print(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100), end="")
+
+
+def _refuse(sentences: Sequence[str], code: int = _INVALID) -> NoReturn:
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+    raise typer.Exit(code)

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from cupola_operator.plan import Refused, budget, catalogue
+from cupola_operator.plan.hardware import Price
+from cupola_operator.plan.sized import Asked
+
+A100 = replace(catalogue.typical("a100-80g"), price=Price(on_demand=Decimal("1.50")))
+MONEY = Decimal(20_000)
+
+
+def test_the_expected_cost_is_the_money() -> None:
+    found = budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY)
+    assert found.bill is not None
+    assert found.bill.on_demand is not None
+    assert float(found.bill.on_demand.expected) == pytest.approx(20_000, rel=0.01)
+    assert found.kind == "Budget"
+
+
+def test_no_other_size_for_the_money_has_a_much_lower_loss() -> None:
+    found = budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY)
+    (best,) = [one for one in found.options if one.chosen]
+    assert best.loss is not None
+    others = [one.loss.expected for one in found.options if one.loss]
+    assert len(others) >= 4
+    assert best.loss.expected <= min(others) + 0.002
+    for one in found.options:
+        assert one.cost is not None
+        assert float(one.cost.expected) == pytest.approx(20_000, rel=0.02)
+
+
+def test_of_a_given_size_it_says_how_many_tokens_the_money_buys() -> None:
+    found = budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY, size=10**9)
+    assert found.training is not None
+    assert found.training.parameters == pytest.approx(1e9, rel=0.05)
+    assert found.training.tokens > 100e9
+
+
+def test_money_that_trains_nothing_is_refused() -> None:
+    with pytest.raises(Refused) as refused:
+        budget.plan(Asked(machine=A100, size=0, gpus=64), Decimal("0.01"), size=10**11)
+    assert refused.value.reason == "BudgetTooSmall"
+
+
+def test_without_a_price_money_is_no_hours() -> None:
+    free = replace(A100, price=Price())
+    with pytest.raises(Refused, match="has no price"):
+        budget.plan(Asked(machine=free, size=0, gpus=64), MONEY)
