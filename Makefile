@@ -17,7 +17,7 @@ help: ## list the targets
 setup: .venv/.ready ## install everything that the other targets need (uv included)
 
 .venv/.ready: uv.lock pyproject.toml crds/pyproject.toml operator/pyproject.toml trainer/pyproject.toml
-	@scripts/uv sync --locked --all-packages --all-extras
+	@scripts/uv sync --locked --all-packages --all-extras --compile-bytecode
 	@touch $@
 
 .PHONY: demo

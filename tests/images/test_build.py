@@ -48,3 +48,7 @@ def test_an_image_that_there_is_not_is_named(bare: Path, tmp_path: Path) -> None
 
 def test_an_archive_needs_a_folder(bare: Path, tmp_path: Path) -> None:
     assert "--archive needs a folder" in refused("--archive", path=bare, home=tmp_path)
+
+
+def test_a_pipe_needs_a_command(bare: Path, tmp_path: Path) -> None:
+    assert "--pipe needs a command" in refused("--pipe", path=bare, home=tmp_path)
