@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -256,7 +255,7 @@ def test_a_status_that_could_not_be_read_again_is_not_written(
         decision = decide(world)
         attempts = [Attempt.model_construct(number=0, name="a")]
         status = decision.status.model_copy(update={"attempts": attempts})
-        return replace(decision, status=status)
+        return decision._replace(status=status)
 
     monkeypatch.setattr(reconcile, "decide", wrong)
     with pytest.raises(StatusUnreadable, match=r"Dataset/data: status.attempts.0"):

@@ -6,6 +6,7 @@ dict, and what was read from an object may be remembered by its identity.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from itertools import count
 
@@ -28,27 +29,32 @@ class Api:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self.past: dict[str, list[dict[Key, Object]]] = {}
-        self.watchers: list[Callable[[Object], None]] = []
+        self.objects: defaultdict[str, dict[Key, Object]] = defaultdict(dict)
+        """By kind, as they are now."""
+        self.past: defaultdict[str, list[dict[Key, Object]]] = defaultdict(lambda: [{}])
+        """Every list of a kind, the newest last."""
+        self.watchers: list[Callable[[Key, Object], None]] = []
         self.before_removal: Callable[[], object] = lambda: None
         """The Job controller counts a pod before it goes: its pods have a finalizer for that."""
         self.uids: set[str] = set()
+        self.changes = 0
+        """Creations and removals so far."""
         self._uid, self._version = count(1), count(1)
 
     def list(self, kind: str) -> dict[Key, Object]:
         """The objects of a kind as they are now."""
-        past = self.past.get(kind)
-        return past[-1] if past else {}
+        return self.objects[kind]
 
     def get(self, key: Key) -> Object | None:
-        return self.list(key.kind).get(key)
+        return self.objects[key.kind].get(key)
 
     def create(self, value: Object) -> Object:
         key = key_of(value)
-        if key in self.list(key.kind):
+        if key in self.objects[key.kind]:
             raise AlreadyExists(str(key))
         uid = f"{next(self._uid):08x}-uid"
         self.uids.add(uid)
+        self.changes += 1
         metadata = {
             "namespace": "default",
             **value["metadata"],
@@ -56,18 +62,16 @@ class Api:
             "generation": 1,
             "creationTimestamp": text(int(self.clock())),
         }
-        return self.put({**value, "metadata": metadata})
+        return self.put({**value, "metadata": metadata}, key)
 
-    def put(self, value: Object) -> Object:
+    def put(self, value: Object, key: Key | None = None) -> Object:
         """Replace or add an object as it is, with a new version; tells the watchers."""
         value = {
             **value,
             "metadata": {**value["metadata"], "resourceVersion": str(next(self._version))},
         }
-        key = key_of(value)
-        self._set(key.kind, {**self.list(key.kind), key: value})
-        for watcher in self.watchers:
-            watcher(value)
+        key = key or key_of(value)
+        self._set(key, {**self.objects[key.kind], key: value}, value)
         return value
 
     def patch_status(self, key: Key, status: Mapping[str, object], version: str) -> Object:
@@ -76,7 +80,7 @@ class Api:
             raise NotFound(str(key))
         if value["metadata"]["resourceVersion"] != version:
             raise Conflict(str(key))
-        return self.put({**value, "status": status})
+        return self.put({**value, "status": status}, key)
 
     def edit(self, value: Object, **metadata: object) -> Object:
         """Change metadata of an object."""
@@ -109,25 +113,28 @@ class Api:
         """Take an object away; what it owned stays for the garbage collector."""
         if key.kind == "Pod":
             self.before_removal()
-        now = dict(self.list(key.kind))
+        now = dict(self.objects[key.kind])
         if key not in now:  # a controller was faster
             return
         value = now.pop(key)
         self.uids.discard(value["metadata"]["uid"])
-        self._set(key.kind, now)
-        for watcher in self.watchers:
-            watcher(value)
+        self.changes += 1
+        self._set(key, now, value)
 
     def orphans(self) -> list[Object]:
         """Objects whose owners are gone and whose deletion was not asked for yet."""
         return [
             value
             for kind in ("ConfigMap", "Job", "PyTorchJob", "Pod")
-            for value in self.list(kind).values()
+            for value in self.objects[kind].values()
             if (owners := value["metadata"].get("ownerReferences"))
             and not any(owner["uid"] in self.uids for owner in owners)
             and "deletionTimestamp" not in value["metadata"]
         ]
 
-    def _set(self, kind: str, objects: dict[Key, Object]) -> None:
-        self.past.setdefault(kind, [{}]).append(objects)
+    def _set(self, key: Key, objects: dict[Key, Object], value: Object) -> None:
+        """Replace the list of a kind; tells the watchers what changed."""
+        self.objects[key.kind] = objects
+        self.past[key.kind].append(objects)
+        for watcher in self.watchers:
+            watcher(key, value)

@@ -21,6 +21,10 @@ class Controllers:
         self.api = api
         self.changed: dict[Key, None] = {}
         self.due: dict[Key, float] = {}
+        self.idle: dict[Key, tuple[str, ...]] = {}
+        """Versions of a job and its pods that need nothing, whatever the time."""
+        self.collected = -1
+        """Creations and removals after which nothing was left to collect."""
         api.watchers.append(self._seen)
         api.before_removal = lambda: self.sync("Job")
 
@@ -37,7 +41,11 @@ class Controllers:
 
     def collect(self) -> bool:
         """Ask for deletion of what has lost its owner; whether there was any."""
+        if self.collected == self.api.changes:
+            return False
         orphans = self.api.orphans()
+        if not orphans:
+            self.collected = self.api.changes
         for value in orphans:
             metadata = value["metadata"]
             self.api.delete(Key(value["kind"], metadata["namespace"], metadata["name"]))
@@ -54,10 +62,13 @@ class Controllers:
             if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", []))
         )
         pods = [pod for _, pod in mine]
+        versions = tuple(one["metadata"]["resourceVersion"] for one in (job, *pods))
+        if self.idle.get(key) == versions:
+            return False
         changes = SYNC[key.kind](job, pods, EPOCH + now)
         moved = changes.status != job.get("status")
         if moved:
-            self.api.put({**job, "status": changes.status})
+            self.api.put({**job, "status": changes.status}, key)
         for pod in changes.delete:
             moved = moved or "deletionTimestamp" not in pod["metadata"]
             self.api.delete(Key("Pod", key.namespace, pod["metadata"]["name"]))
@@ -69,14 +80,14 @@ class Controllers:
                 continue  # one of that name is on its way out; its removal wakes this job again
         if changes.again is not None:
             self.due[key] = now + changes.again
+        elif not (moved or changes.create):
+            self.idle[key] = versions
         return moved
 
-    def _seen(self, value: Object) -> None:
-        metadata = value["metadata"]
-        if value["kind"] in SYNC:
-            self.changed[Key(value["kind"], metadata["namespace"], metadata["name"])] = None
-        elif value["kind"] == "Pod":
+    def _seen(self, key: Key, value: Object) -> None:
+        if key.kind in SYNC:
+            self.changed[key] = None
+        elif key.kind == "Pod":
             # Also those whose owner is another one: a name that becomes free lets a pod be made.
             for kind in SYNC:
-                for key in self.api.list(kind):
-                    self.changed[key] = None
+                self.changed |= dict.fromkeys(self.api.objects[kind])

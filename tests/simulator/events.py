@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .nodes import Run
 from .operator import Operator
 from .properties import one_attempt_lives, world_is_decided
+from .runs import Run
 from .simulation import Simulation
 
 Do = Callable[[Simulation, int, int], str | None]

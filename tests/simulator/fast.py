@@ -12,61 +12,95 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
+import pydantic
 import pytest
 
+from cupola_api import outcome
 from cupola_api import run as contract
-from cupola_operator import children, reconcile, resources
-from cupola_operator.build import configmap, run
+from cupola_api.common import ConditionStatus, FailureClass, Phase
+from cupola_api.dataset import DatasetStatus
+from cupola_operator import children, names, reconcile, resources
+from cupola_operator.build import configmap, run, storage
 from cupola_operator.cost import ledger
+from cupola_operator.decide import finished, references
 from cupola_operator.local import pytorchjobs
 from cupola_operator.world import World
 
 from . import simulation
 
 LIMIT = 20_000
+"""Results that are kept of a function of values."""
 
 VALUES = (
     (import_module("cupola_operator.decide.conditions"), "Condition"),
     (ledger, "PodTime"),
     (ledger, "Cost"),
+    (ledger, "amount"),
+    (names, "config_map"),
+    (outcome, "read"),
 )
 """Immutable values that are made again and again from the same few arguments."""
 
 
-def _by_identity(function: Callable[..., Any], at: int = 0) -> Callable[..., Any]:
-    """Remembers results by the identity of an argument and the value of the others."""
+def _memory(*, always: bool) -> dict[Any, tuple[Any, Any]]:
+    """Results with what they are of; `always`: also when the history is over."""
     known: dict[Any, tuple[Any, Any]] = {}
+    if not always:
+        simulation.memories.append(known)
+    return known
 
-    def remembered(*arguments: Any) -> Any:
-        value = arguments[at]
-        key = (id(value), *arguments[:at], *arguments[at + 1 :])
-        found = known.get(key)
+
+def _by_identity(function: Callable[[Any], Any], *, always: bool = False) -> Callable[..., Any]:
+    """Remembers results by the identity of the argument."""
+    known = _memory(always=always)
+
+    def remembered(value: Any) -> Any:
+        found = known.get(id(value))
         if found is not None and found[0] is value:
             return found[1]
-        result = function(*arguments)
+        result = function(value)
         if len(known) > LIMIT:
             known.clear()
-        known[key] = (value, result)
+        known[id(value)] = (value, result)
+        return result
+
+    return remembered
+
+
+def _by_name_and_identity(
+    function: Callable[[Any, Any], Any], *, always: bool = False
+) -> Callable[..., Any]:
+    """Remembers results by the value of the first argument and the identity of the second."""
+    known = _memory(always=always)
+
+    def remembered(name: Any, value: Any) -> Any:
+        found = known.get((name, id(value)))
+        if found is not None and found[0] is value:
+            return found[1]
+        result = function(name, value)
+        if len(known) > LIMIT:
+            known.clear()
+        known[name, id(value)] = (value, result)
         return result
 
     return remembered
 
 
 def _by_spec(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Remembers what is read from a resource by its kind, name and the identity of its spec."""
-    known: dict[Any, tuple[Any, Any]] = {}
+    """Remembers what is read from a resource by the identity of its spec; no two share one."""
+    known: dict[int, tuple[Any, Any]] = {}
 
     def remembered(value: Any) -> Any:
         spec = value["spec"]
-        key = (id(spec), value["kind"], value["metadata"]["name"])
-        found = known.get(key)
+        found = known.get(id(spec))
         if found is not None and found[0] is spec:
             return found[1]
-        known[key] = (spec, parse(value))
-        return known[key][1]
+        known[id(spec)] = (spec, parse(value))
+        return known[id(spec)][1]
 
     return remembered
 
@@ -94,9 +128,7 @@ def _by_world(build: Callable[..., Any]) -> Callable[..., Any]:
         read = [world.resource, world.settings, *pool]
         for reference in world.references.values():
             read += [reference.resource, reference.status]
-        if world.key.kind == "Dataset":
-            read.append(world.status)
-        key = tuple(map(id, read))
+        key = (*map(id, read), _listed(world.status))
         if key not in known:
             if len(known) > LIMIT:
                 known.clear()
@@ -106,31 +138,79 @@ def _by_world(build: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+def _listed(status: Any) -> Any:
+    """What is read of the status of a Dataset to resolve its curation."""
+    return isinstance(status, DatasetStatus) and (
+        status.listing,
+        status.inputs_digest,
+        status.parts,
+    )
+
+
+def _by_figures(total: Callable[..., Any]) -> Callable[..., Any]:
+    """Remembers the cost of attempts by all of their figures that count."""
+    known: dict[Any, tuple[Any, Any]] = {}
+
+    def remembered(attempts: Any, placement: Any, *, to_come: Any) -> Any:
+        key = (
+            id(placement),
+            to_come,
+            *[(one.pool, one.gpu_seconds, one.cost, one.wasted) for one in attempts],
+        )
+        found = known.get(key)
+        if found is not None and found[0] is placement:
+            return found[1]
+        if len(known) > LIMIT:
+            known.clear()
+        known[key] = (placement, total(attempts, placement, to_come=to_come))
+        return known[key][1]
+
+    return remembered
+
+
 @contextmanager
 def fast() -> Iterator[None]:
     """Histories inside are fast."""
     with pytest.MonkeyPatch.context() as patch:
+        refers_to = _by_identity(resources.refers_to, always=True)
         patch.setattr(children.Pod, "of", staticmethod(_by_identity(children.Pod.of)))
         patch.setattr(children.Job, "of", staticmethod(_by_identity(children.Job.of)))
         patch.setattr(children.Resolved, "of", staticmethod(_by_identity(children.Resolved.of)))
         patch.setattr(resources, "parse", _by_spec(resources.parse))
-        patch.setattr(resources, "read_status", _by_identity(resources.read_status, 1))
-        patch.setattr(resources, "parse_status", _by_identity(resources.parse_status, 1))
+        patch.setattr(resources, "read_status", _by_name_and_identity(resources.read_status))
+        for module in (resources, finished, references):
+            patch.setattr(module, "refers_to", refers_to)
+        patch.setattr(resources, "reference_of", _by_name_and_identity(resources.reference_of))
+        patch.setattr(
+            resources, "parse_status", _by_name_and_identity(resources.parse_status, always=True)
+        )
         patch.setattr(
             configmap,
             "contract",
-            SimpleNamespace(dump=_by_json(contract.dump), Run=contract.Run),
+            SimpleNamespace(
+                dump=_by_identity(_by_json(contract.dump), always=True), Run=contract.Run
+            ),
         )
+        patch.setattr(storage, "places", _by_identity(storage.places, always=True))
+        digest = _by_identity(contract.ListRun.digest.fget, always=True)
+        for kind in get_args(get_args(contract.Run)[0]):
+            patch.setattr(kind, "digest", property(digest))
         for name in ("list_run", "curate_run", "pretrain_run", "fine_tune_run", "evaluate_run"):
             patch.setattr(run, name, _by_world(getattr(run, name)))
         for module, name in VALUES:
             patch.setattr(module, name, lru_cache(LIMIT)(getattr(module, name)))
+        for enum in (ConditionStatus, FailureClass, Phase):  # Python's own takes two calls
+            patch.setattr(enum, "value", property(attrgetter("_value_")), raising=False)
+        patch.setattr(ledger, "total", _by_figures(ledger.total))
         patch.setattr(reconcile, "time", SimpleNamespace(monotonic=simulation.clock))
         patch.setattr(pytorchjobs, "free_port", lambda _: 20_000)
         patch.setattr(pytorchjobs, "address", lambda *_: "127.1.1.1")
+        # It only says that an attribute is not there, and makes the access to any other slow.
+        patch.delattr(pydantic.BaseModel, "__getattr__")
         before = gc.get_threshold()
-        gc.set_threshold(100_000, 20, 20)  # a history makes many objects and few cycles
+        gc.set_threshold(1_000_000, 20, 20)  # a history makes many objects and few cycles
         try:
             yield
         finally:
             gc.set_threshold(*before)
+            simulation.memories.clear()

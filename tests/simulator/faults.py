@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .events import BAD, GOOD, Choice, bad, happen, operator_of
-from .nodes import NODES
 from .operator import Fault, Operator
+from .runs import NODES
 from .simulation import Simulation
 from .specs import NEWER
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cupola_operator import names
 from cupola_operator.cluster import Key, Object
 
-from .nodes import Run
 from .properties import Broken, require
+from .runs import Run
 
 if TYPE_CHECKING:
     from .simulation import Simulation

@@ -1,93 +1,20 @@
-"""Two nodes with kubelets: pods start, their programs work, end and are told to end; nodes go away.
-
-`Run` is the truth about a pod; its object in the cluster is what the kubelet last said of it.
-"""
+"""Two nodes with kubelets: pods start, their programs work, end and are told to end; nodes go away."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from cupola_api import metrics
 from cupola_api.artifact import digest_of
 from cupola_api.outcome import FailureClass, OutcomeKind
 from cupola_api.run import ATTEMPT
 from cupola_operator import labels
-from cupola_operator.children import DIGEST, REPLICA_INDEX, REPLICA_TYPE
-from cupola_operator.cluster import Key, Object, key_of
+from cupola_operator.children import DIGEST
+from cupola_operator.cluster import Key, Object
 from cupola_operator.local import podstatus
 from cupola_operator.local.controller import phase_of
 
 from .cluster import EPOCH, Api, text
 from .program import STEPS, Store, begun, said, stepped, success
-
-NODES = 2
-SAVING = 5
-"""Seconds that a pod may take to stop, when all goes well."""
-
-
-@dataclass(eq=False)
-class Run:
-    """A pod as it truly is. Times are seconds of the simulation."""
-
-    uid: str
-    key: Key
-    resource: str
-    """uid of the resource whose attempt it is."""
-    job: str
-    revision: int
-    stage: str
-    attempt: int
-    gpus: int
-    index: int
-    master: bool
-    node: int
-    size: int
-    """Pods of its gang; 0 of a Job."""
-    digest: str = ""
-    folder: str = ""
-    taken: float | None = None
-    """When its node took it, and with it the devices."""
-    begun: float | None = None
-    over: float | None = None
-    silent: Object | None = None
-    """What its node would say of its end, if it could."""
-    said: str = ""
-    """Its termination message."""
-    noticed: float = 0.0
-    """When the cluster last learned of it."""
-    asked: float | None = None
-    """When its deletion was asked for."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether its program runs."""
-        return self.begun is not None and self.over is None
-
-    @property
-    def stops(self) -> float:
-        """When it will have stopped, if its deletion was asked for: most take a while."""
-        return (self.asked or 0.0) + SAVING * (int(self.uid[:8], 16) % 4 > 0)
-
-    @property
-    def identity(self) -> tuple[str, int, str, int, str]:
-        return self.resource, self.revision, self.stage, self.attempt, self.job
-
-
-@dataclass(eq=False)
-class Gang:
-    """The ranks of a training."""
-
-    members: list[Run] = field(default_factory=list)
-    formed: bool = False
-    step: int = 0
-    weights: str = ""
-    resumed: int = 0
-    saved: tuple[int, float] | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether it can go on."""
-        return self.formed and all(run.alive for run in self.members)
+from .runs import NODES, Gang, Run
 
 
 class Nodes:
@@ -117,7 +44,7 @@ class Nodes:
 
     def pod(self, run: Run) -> Object | None:
         """The object of a pod, if it is still there."""
-        value = self.api.get(run.key)
+        value = self.api.objects["Pod"].get(run.key)
         return value if value and value["metadata"]["uid"] == run.uid else None
 
     # What goes well.
@@ -169,13 +96,15 @@ class Nodes:
 
     def start(self, run: Run) -> bool:
         """The containers of a pod start, if the run that it mounts is there."""
+        if run.begun is not None:
+            return False
         moved = self.take(run)
         pod = self.pod(run)
         if moved and run.taken is None:
             return True
-        if pod is None or run.taken is None or run.begun is not None or run.over is not None:
+        if pod is None or run.taken is None or run.over is not None:
             return False
-        if run.node in self.cut or "deletionTimestamp" in pod["metadata"]:
+        if run.node in self.cut or run.asked is not None:
             return False
         name = pod["spec"]["volumes"][0]["configMap"]["name"]
         file = self.api.get(Key("ConfigMap", run.key.namespace, name))
@@ -269,7 +198,7 @@ class Nodes:
     def stop(self, run: Run) -> bool:
         """A pod whose deletion was asked for gets SIGTERM, saves if it can, and ends."""
         pod = self.pod(run)
-        if pod is None or "deletionTimestamp" not in pod["metadata"] or run.node in self.cut:
+        if pod is None or run.asked is None or run.node in self.cut:
             return False
         if run.alive:
             self.terminate(run)
@@ -297,7 +226,7 @@ class Nodes:
     def remove(self, run: Run) -> bool:
         """A pod that ended and whose deletion was asked for goes."""
         pod = self.pod(run)
-        if pod is None or "deletionTimestamp" not in pod["metadata"] or run.node in self.cut:
+        if pod is None or run.asked is None or run.node in self.cut:
             return False
         if phase_of(pod) not in ("Succeeded", "Failed"):
             return False
@@ -393,36 +322,19 @@ class Nodes:
     def _put(self, pod: Object, status: Object) -> None:
         self.api.put({**pod, "status": status})
 
-    def _seen(self, value: Object) -> None:
+    def _seen(self, key: Key, value: Object) -> None:
         """Note a new pod, and that there is news of one."""
-        if value["kind"] != "Pod":
+        if key.kind != "Pod":
             return
         if run := self.runs.get(value["metadata"]["uid"]):
             run.noticed = self.api.clock()
             if run.asked is None and "deletionTimestamp" in value["metadata"]:
                 run.asked = run.noticed
             return
-        metadata = value["metadata"]
-        notes, owner = metadata["labels"], metadata["ownerReferences"][0]
-        key = key_of(value)
-        job = self.api.get(Key(owner["kind"], key.namespace, owner["name"]))
-        parent = job["metadata"]["ownerReferences"][0]["uid"] if job else ""
-        replicas = job["spec"].get("pytorchReplicaSpecs", {}) if job else {}
-        index = int(
-            notes.get(REPLICA_INDEX) or notes.get("batch.kubernetes.io/job-completion-index")
-        )
-        master = notes.get(REPLICA_TYPE) == "master"
-        self.runs[metadata["uid"]] = Run(
-            uid=metadata["uid"],
-            key=key,
-            resource=parent,
-            job=owner["uid"],
-            revision=int(notes.get(labels.REVISION, 0)),
-            stage=notes.get(labels.STAGE, ""),
-            attempt=int(notes.get(labels.ATTEMPT, 0)),
-            gpus=int(notes.get(labels.GPUS, 0)),
-            index=index,
-            master=master,
-            node=(index if master or not replicas else index + 1) % NODES,
-            size=sum(one["replicas"] for one in replicas.values()),
-        )
+        self.runs[value["metadata"]["uid"]] = Run.of(key, value, self._job(value))
+
+    def _job(self, pod: Object) -> Object | None:
+        """The job that a pod is of."""
+        metadata = pod["metadata"]
+        owner = metadata["ownerReferences"][0]
+        return self.api.get(Key(owner["kind"], metadata["namespace"], owner["name"]))

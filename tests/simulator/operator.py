@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cupola_operator.cluster import Conflict, Key, NotFound, Object, key_of
+from cupola_operator.cluster import Conflict, Key, NotFound, Object
 from cupola_operator.reconcile import Reconciler
 from cupola_operator.settings import Settings
 
@@ -38,6 +38,17 @@ class Fault(NamedTuple):
     """What happens elsewhere just before the call; then `kind` says what is counted: call, write."""
 
 
+def _labelled(objects: Mapping[Key, Object], labels: Mapping[str, str]) -> list[Object]:
+    """Those of `objects` that have `labels`, sorted; all are of one namespace."""
+    wanted = labels.items()
+    found = [
+        (key, value)
+        for key, value in objects.items()
+        if wanted <= (value["metadata"].get("labels") or {}).items()
+    ]
+    return [value for _, value in sorted(found)]
+
+
 class View:
     """The cluster as an operator sees it: reads live, lists that may lag behind."""
 
@@ -45,6 +56,8 @@ class View:
         self.sim = sim
         self.lag: dict[str, int] = {}
         self.at: dict[str, int] = {}
+        self.found: dict[str, tuple[Any, Any, list[Object]]] = {}
+        """What was last found of a kind: in which list, by which labels."""
         self.fault: Fault | None = None
         self.glimpsed: set[str] = set()
         """Pods of the last list that had started."""
@@ -56,38 +69,32 @@ class View:
         self.calls = self.writes = self.commits = 0
 
     def get(self, key: Key) -> Object | None:
-        self._call()
-        return self.sim.api.get(key)
+        self.calls += 1
+        if self.fault:
+            self._befalls(self.fault)
+        return self.sim.api.objects[key.kind].get(key)
 
     def find(self, kind: str, namespace: str, labels: Mapping[str, str]) -> list[Object]:
-        self._call()
-        past = self.sim.api.past.get(kind)
-        if not past:
-            return []
-        at = max(self.at.get(kind, 0), len(past) - 1 - self.lag.get(kind, 0))
+        self.calls += 1
+        if self.fault:
+            self._befalls(self.fault)
+        past = self.sim.api.past[kind]
+        newest = len(past) - 1
+        at = max(self.at.get(kind, 0), newest - self.lag.get(kind, 0))
         self.at[kind] = at
-        wanted = labels.items()
-        found = [
-            (key, value)
-            for key, value in past[at].items()
-            if key.namespace == namespace
-            and wanted <= (value["metadata"].get("labels") or {}).items()
-        ]
-        found.sort()
+        listed, wanted, found = self.found.get(kind, (None, None, []))
+        if listed is not past[at] or wanted != labels:
+            found = _labelled(past[at], labels)
+            self.found[kind] = (past[at], labels, found)
         if kind == "Pod":
             self.glimpsed = {
                 value["metadata"]["uid"]
-                for _, value in found
+                for value in found
                 if value.get("status", {}).get("startTime")
             }
         elif kind == "ConfigMap":
-            live = [
-                v
-                for v in past[-1].values()
-                if wanted <= (v["metadata"].get("labels") or {}).items()
-            ]
-            self.resolved = len(found) == len(live)
-        return [value for _, value in found]
+            self.resolved = at == newest or len(found) == len(_labelled(past[-1], labels))
+        return found
 
     def create(self, value: Object) -> Object:
         def commit() -> Object:
@@ -107,7 +114,7 @@ class View:
                 stored = self.sim.api.patch_status(key, status, resource_version)
             finally:
                 self.patching = False
-            self.sim.patched(stored, self)
+            self.sim.patched(key, stored, self)
             return stored
 
         self.patches += 1
@@ -118,10 +125,9 @@ class View:
     def event(self, key: Key, *, kind: str, reason: str, message: str) -> None:
         self._write(lambda: self.sim.events.append((key, kind, reason, message)))
 
-    def _call(self) -> None:
-        number, fault = self.calls, self.fault
-        self.calls += 1
-        if fault is None or fault.at != number:
+    def _befalls(self, fault: Fault) -> None:
+        """What befalls this call."""
+        if fault.at != self.calls - 1:
             return
         if fault.meanwhile and fault.kind == "call":
             self.fault = None
@@ -130,7 +136,9 @@ class View:
             raise ApiError("503")
 
     def _write(self, commit: Callable[[], Any], *, patch: bool = False) -> Any:
-        self._call()
+        self.calls += 1
+        if self.fault:
+            self._befalls(self.fault)
         number, fault = self.writes, self.fault
         self.writes += 1
         if fault and fault.meanwhile and (fault.kind, fault.at) == ("write", number):
@@ -177,12 +185,11 @@ class Operator:
         )
         self.due = self.sim.now
 
-    def hear(self, value: Object) -> None:
+    def hear(self, key: Key, value: Object) -> None:
         """A watch event. It does not need that of its own status patch, so it hears none."""
         if self.deaf or self.due == self.sim.now or self.view.patching:
             return
-        key = self.sim.key
-        if key_of(value) == key or key in self.reconciler.wakes(value):
+        if key == self.sim.key or self.sim.key in self.reconciler.wakes(value):
             self.due = self.sim.now
 
     def look(self, fault: Fault | None = None) -> int:

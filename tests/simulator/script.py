@@ -41,12 +41,15 @@ def play(kind: str, script: Iterable[Choice], tell: Callable[[str], None] | None
     """Replay a script and let all go well from there. Raises Broken."""
     sim = Simulation(kind)
     sim.deep = True
-    with _operator_errors():
-        for choice in script:
-            story = happen(sim, choice)
-            if tell and story:
-                tell(f"{sim.now:6.0f}  {choice.name}({choice.a},{choice.b}): {story}")
-        sim.end()
+    try:
+        with _operator_errors():
+            for choice in script:
+                story = happen(sim, choice)
+                if tell and story:
+                    tell(f"{sim.now:6.0f}  {choice.name}({choice.a},{choice.b}): {story}")
+            sim.end()
+    finally:
+        sim.forget()
 
 
 class _operator_errors:  # noqa: N801
@@ -83,6 +86,8 @@ def by_seed(seed: int) -> Failure | None:
             sim.end()
     except Broken as broken:
         return Failure(kind, tuple(script), broken.name, str(broken))
+    finally:
+        sim.forget()
     return None
 
 

@@ -11,8 +11,8 @@ import pytest
 from cupola_operator.build.pod import GRACE_SECONDS
 
 from .fast import fast
-from .nodes import Run
 from .program import STEPS
+from .runs import Run
 from .simulation import Simulation
 
 STEP = 50

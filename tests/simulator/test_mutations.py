@@ -46,7 +46,7 @@ def decided(patch: Patch, bug: Callable[[Decision, Any], Decision]) -> None:
 
 def told(decision: Decision, **update: Any) -> Decision:
     """The decision with another status."""
-    return replace(decision, status=decision.status and decision.status.model_copy(update=update))
+    return decision._replace(status=decision.status and decision.status.model_copy(update=update))
 
 
 def raises_on_a_second_attempt(patch: Patch) -> None:
@@ -72,7 +72,7 @@ def _conditions(decision: Decision) -> list[Condition]:
 
 def gives_every_attempt_one_name(patch: Patch) -> None:
     def bug(old: Decision, _: Any) -> Decision:
-        return replace(old, actions=tuple(_renamed(action) for action in old.actions))
+        return old._replace(actions=tuple(_renamed(action) for action in old.actions))
 
     decided(patch, bug)
 
@@ -82,7 +82,7 @@ def _renamed(action: Any) -> Any:
         return action
     metadata = action.value["metadata"]
     name = f"{metadata['name'].rpartition('-a')[0]}-a1"
-    return replace(action, value={**action.value, "metadata": {**metadata, "name": name}})
+    return action._replace(value={**action.value, "metadata": {**metadata, "name": name}})
 
 
 def never_waits_for_old_pods(patch: Patch) -> None:
@@ -126,11 +126,11 @@ def forgets_what_was_lost_in_the_total(patch: Patch) -> None:
 
 
 def is_never_looked_at_again(patch: Patch) -> None:
-    decided(patch, lambda old, _: replace(old, again=None))
+    decided(patch, lambda old, _: old._replace(again=None))
 
 
 def is_looked_at_for_ever(patch: Patch) -> None:
-    decided(patch, lambda old, _: replace(old, again=old.again or 1.0))
+    decided(patch, lambda old, _: old._replace(again=old.again or 1.0))
 
 
 def never_tries_again(patch: Patch) -> None:
@@ -144,8 +144,8 @@ def leaves_old_jobs(patch: Patch) -> None:
         newest = max((job.attempt for job in world.jobs), default=0)
         kept = tuple(job for job in world.jobs if job.attempt == newest and not job.failed)
         old = decide(replace(world, jobs=kept))
-        actions = [replace(a, after=()) if isinstance(a, Create) else a for a in old.actions]
-        return replace(old, actions=tuple(actions))
+        actions = [a._replace(after=()) if isinstance(a, Create) else a for a in old.actions]
+        return old._replace(actions=tuple(actions))
 
     patch.setattr(reconcile, "decide", bug)
 
@@ -213,7 +213,7 @@ def says_what_the_type_does_not_know(patch: Patch) -> None:
 
 def decides_by_lot(patch: Patch) -> None:
     number = count()
-    bug = changed(lambda old, _: replace(old, again=float(next(number))), properties.decide)
+    bug = changed(lambda old, _: old._replace(again=float(next(number))), properties.decide)
     patch.setattr(properties, "decide", bug)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cupola_api.outcome import FailureClass
 
 from .events import alive, bad, pick
-from .nodes import NODES
+from .runs import NODES
 from .simulation import Simulation
 
 

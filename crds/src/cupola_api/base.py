@@ -76,7 +76,7 @@ class Model(BaseModel):
             return super().model_copy(update=update, deep=True)
         copy = type(self).__new__(type(self))
         _set(copy, "__dict__", {**self.__dict__, **(update or {})})
-        _set(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__ | (update or {}).keys())
+        _set(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__.union(update or ()))
         _set(copy, "__pydantic_extra__", None)
         _set(copy, "__pydantic_private__", None)
         return copy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from cupola_api.common import Phase, Resource, Status
@@ -57,8 +56,7 @@ def observe(
     jobs = [Job.of(child) for child in owned]
     jobs = [fresh for job in jobs if (fresh := _read_after_pods(cluster, job))]
     speaker = _speaker(pods, key.kind, world.revision)
-    return replace(
-        world,
+    return world.but(
         runs={
             child["metadata"]["name"]: Resolved.of(child)
             for child in cluster.find("ConfigMap", key.namespace, ours)
@@ -133,9 +131,8 @@ def _speaker(pods: tuple[Pod, ...], kind: str, revision: int) -> Pod | None:
 def _references(cluster: Cluster, resource: Resource) -> dict[Key, Reference]:
     """What a resource refers to; for a FineTune also the bases of its base, to the first model."""
     found: dict[Key, Reference] = {}
-    wanted = resources.refers_to(resource)
-    while wanted:
-        key = wanted.pop(0)
+    wanted = [*resources.refers_to(resource)]
+    for key in wanted:
         if key in found:
             continue
         found[key] = resources.reference_of(key, cluster.get(key))

@@ -197,10 +197,10 @@ class Reconciler:
     def _is_news(self, world: World, status: Status) -> bool:
         """Progress and cost alone are written at intervals; anything else at once."""
         before = world.status
-        if status == before:
-            return False
         if (status.phase, status.conditions) != (before.phase, before.conditions):
             return True
+        if status == before:
+            return False
         if _without_progress(status) != _without_progress(before):
             return True
         since = time.monotonic() - self._patched.get(world.key, float("-inf"))

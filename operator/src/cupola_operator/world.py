@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 from cupola_api.common import Resource, Status
 from cupola_operator import names
@@ -62,11 +63,15 @@ class World:
 
     def with_status(self, status: Status) -> World:
         """The same world with another status."""
+        return self.but(status=status)
+
+    def but(self, **changes: Any) -> World:
+        """The same world with other values of some fields; the spec is none of them."""
         copy = object.__new__(World)  # dataclasses.replace takes ten times as long
-        copy.__dict__.update(self.__dict__, status=status)
+        copy.__dict__.update(self.__dict__, **changes)
         return copy
 
-    @property
+    @cached_property
     def revision(self) -> int:
         """spec.revision; 0 if the spec is not valid."""
         return int(self.resource.spec.revision) if self.resource else 0

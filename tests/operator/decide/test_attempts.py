@@ -427,6 +427,23 @@ def test_a_stage_that_is_done_says_nothing(bench: Any) -> None:
     assert step.result is None
 
 
+@pytest.mark.parametrize("guessed", [False, True])
+def test_a_success_is_charged_anew_only_if_the_end_of_a_pod_was_a_guess(
+    bench: Any, kit: Any, *, guessed: bool
+) -> None:
+    over = kit.START + kit.seconds(60)
+    held = {"started_at": text_of(kit.START), "until": text_of(over), "outcome": "Succeeded"}
+    times = [PodTime(uid=uid, gpus=1, **held, estimated=guessed) for uid in ("m1", "w1")]
+    pods = [
+        pod(role, started=kit.START, finished=over, terminal=True, exit_code=0)
+        for role in ("m", "w")
+    ]
+    before = ended(1, "Succeeded", pods=times, gpu_seconds="100")
+    step = bench(jobs=(job(complete=True),), pods=pods, attempts=[before])
+    assert step.verdict is None
+    assert [a.gpu_seconds for a in step.status.attempts] == ["120" if guessed else "100"]
+
+
 def test_a_checkpoint_that_was_made_at_the_end_wastes_nothing(bench: Any, kit: Any) -> None:
     said = Outcome(outcome=OutcomeKind.STOPPED, step=70)
     gone = {"terminal": True, "exit_code": 143, "outcome": said, "started": kit.START}

@@ -110,8 +110,8 @@ def decide(world: World) -> Decision:
     if world.deleting:
         return Decision()
     world = forgiven(_of_this_run(world))
-    verdicts = (policy(world) for policy in CHAINS[world.key.kind])
-    return _decision(world, next(verdict for verdict in verdicts if verdict))
+    chain = CHAINS[world.key.kind]
+    return _decision(world, next(verdict for policy in chain if (verdict := policy(world))))
 
 
 def _of_this_run(world: World) -> World:

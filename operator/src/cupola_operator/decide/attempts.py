@@ -9,7 +9,7 @@ still tell better why it ended.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from cupola_api.common import Attempt, FailureClass, Phase, Status
 from cupola_api.control import Recovery
@@ -27,8 +27,7 @@ from cupola_operator.decide.verdict import SOON, Create, Delete, Verdict
 from cupola_operator.world import World
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """How far a stage is: a verdict while it is under way, none when it is done."""
 
     status: Status
@@ -107,7 +106,7 @@ def _watch(world: World, stage: Stage, attempt: Attempt) -> Verdict:
     again = hold.again(world, stage.resolved.placement, stage.devices)
     held = obstacles.queued(job, pods, world.now) or obstacles.stuck(world, stage, job, pods)
     if held:
-        return replace(held, again=again)
+        return held._replace(again=again)
     waits = obstacles.again(stage, pods, world.now)
     again = min(again, waits) if waits else again
     if any(pod.started for pod in pods) and not any(pod.obstacle for pod in pods if stage.gang):
@@ -153,9 +152,8 @@ def _close(world: World, stage: Stage, attempt: Attempt) -> Verdict | None:
     if not any(pod.lingers(world.now) for pod in pods):
         return None
     jobs = [] if stage.ends_by_itself(attempt, pods, world.now) else stage.jobs(world)
-    return replace(
-        _ended(attempt, "its pods are ending", again=SOON),
-        actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting),
+    return _ended(attempt, "its pods are ending", again=SOON)._replace(
+        actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting)
     )
 
 
@@ -200,9 +198,8 @@ def _next(world: World, stage: Stage, attempts: Sequence[Attempt], held: Hold | 
 
 def _clear(last: Attempt, jobs: Sequence[Job]) -> Verdict:
     """Delete the Jobs of ended attempts; one that did not end itself would make its pods again."""
-    return replace(
-        _ended(last, f"{jobs[0].key.name} is deleted", again=SOON),
-        actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting),
+    return _ended(last, f"{jobs[0].key.name} is deleted", again=SOON)._replace(
+        actions=tuple(Delete(job.key, job.uid) for job in jobs if not job.deleting)
     )
 
 

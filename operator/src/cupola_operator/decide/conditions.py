@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from cupola_api.common import Condition, ConditionStatus, Phase
 from cupola_operator.children import text_of
 from cupola_operator.decide.verdict import Verdict
@@ -29,16 +27,24 @@ def conditions(world: World, verdict: Verdict) -> list[Condition]:
     """
     true = _TRUE.get(verdict.phase, _UNDER_WAY)
     message = _short(verdict.message)
-    wanted = [
-        (kind, kind in true, verdict.reason, message if kind == "Ready" or kind in true else "")
+    before = {condition.type: condition for condition in world.status.conditions}
+    told = [
+        _condition(
+            world,
+            before.get(kind),
+            kind,
+            kind in true,
+            verdict.reason,
+            message if kind == "Ready" or kind in true else "",
+        )
         for kind in _KINDS
     ]
     if verdict.outdated is not None:
         changed = bool(verdict.outdated)
         reason = "UpstreamChanged" if changed else "UpToDate"
-        wanted.append(("Outdated", changed, reason, _short(verdict.outdated)))
-    before = {condition.type: condition for condition in world.status.conditions}
-    return [_condition(world, before, *one) for one in wanted]
+        text = _short(verdict.outdated)
+        told.append(_condition(world, before.get("Outdated"), "Outdated", changed, reason, text))
+    return told
 
 
 def _short(message: str) -> str:
@@ -46,18 +52,16 @@ def _short(message: str) -> str:
 
 
 def _condition(  # noqa: PLR0917  a row of the table above
-    world: World,
-    before: Mapping[str, Condition],
-    kind: str,
-    holds: bool,
-    reason: str,
-    message: str,
+    world: World, old: Condition | None, kind: str, holds: bool, reason: str, message: str
 ) -> Condition:
-    old = before.get(kind)
     status = ConditionStatus.TRUE if holds else ConditionStatus.FALSE
     if old is None or old.status is not status:
         since = text_of(world.now)
-    elif (old.reason, old.message, old.observed_generation) == (reason, message, world.generation):
+    elif (
+        old.reason == reason
+        and old.message == message
+        and old.observed_generation == world.generation
+    ):
         return old
     else:
         since = old.last_transition_time

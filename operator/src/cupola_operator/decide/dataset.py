@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cupola_api.common import Progress
 from cupola_api.outcome import Listing, Outcome
 from cupola_api.run import CurateRun, ListRun
@@ -41,7 +39,7 @@ def run(world: World) -> Verdict:
     """
     for number, name in enumerate(STAGES):
         if name != resolve.LISTING and (verdict := resolve.curation(world)):
-            return replace(verdict, status=world.status)
+            return verdict._replace(status=world.status)
         resolved, curation = _resolved(world, name)
         world = resolve.recorded(world, resolved)
         stage = _stage(world, resolved, curation, name)

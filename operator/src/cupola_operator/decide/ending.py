@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from cupola_api.common import Attempt, FailureClass
 from cupola_api.outcome import Outcome
@@ -20,8 +20,7 @@ SUCCEEDED, FAILED, LOST, STOPPED = "Succeeded", "Failed", "Lost", "Stopped"
 PODS_LOST = "PodsLost"
 
 
-@dataclass(frozen=True)
-class Ending:
+class Ending(NamedTuple):
     """The end of an attempt."""
 
     outcome: str

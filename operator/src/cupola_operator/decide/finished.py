@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cupola_api.common import Phase, Status
 from cupola_api.evaluation import Evaluation, EvaluationStatus
 from cupola_api.quantities import seconds
@@ -48,7 +46,7 @@ def evaluation(world: World) -> Verdict | None:
     if verdict is None or world.status.artifact is None:
         return verdict
     judged = measured(world, world.status_as(EvaluationStatus))
-    return replace(judged, actions=verdict.actions, again=verdict.again)
+    return judged._replace(actions=verdict.actions, again=verdict.again)
 
 
 def succeeded(world: World, status: Status) -> Verdict:
@@ -74,7 +72,7 @@ def measured(world: World, status: EvaluationStatus) -> Verdict:
     verdict = succeeded(world, status.model_copy(update={"failed_thresholds": missed}))
     if not missed or verdict.phase is not Phase.SUCCEEDED:
         return verdict
-    return replace(verdict, phase=Phase.FAILED, reason="ThresholdMissed", message="; ".join(missed))
+    return verdict._replace(phase=Phase.FAILED, reason="ThresholdMissed", message="; ".join(missed))
 
 
 def changed_upstream(world: World) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from cupola_api.common import Attempt, Phase
 from cupola_api.control import Budget, Control, OnExceeded
@@ -30,8 +30,7 @@ _NOTICE = 10
 """Seconds that may pass between the last look and SIGTERM in the pods."""
 
 
-@dataclass(frozen=True)
-class Hold:
+class Hold(NamedTuple):
     """Why a run stops: with a checkpoint, and what becomes of it then."""
 
     reason: str
@@ -131,8 +130,8 @@ def _over_budget(world: World, budget: Budget, placement: Placement) -> Hold:
 
 def _deadline(world: World) -> datetime | None:
     """When the run must be over."""
-    length = _control(world).deadline
-    started = time_of(world.status.run.started_at) if world.status.run else None
+    length, run = _control(world).deadline, world.status.run
+    started = time_of(run.started_at) if length and run else None
     try:
         return started + timedelta(seconds=seconds(length)) if length and started else None
     except OverflowError:  # beyond the calendar

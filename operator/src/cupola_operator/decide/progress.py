@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -60,7 +59,7 @@ def told(world: World, verdict: Verdict, status: Status, placement: Placement) -
         progress = (progress or Progress()).model_copy(update={"fraction": 1.0, "stage": None})
     to_come = Decimal(0) if done else _to_come(world, status)
     cost = ledger.total(status.attempts, placement, to_come=to_come) if status.attempts else None
-    return replace(verdict, status=status.model_copy(update={"progress": progress, "cost": cost}))
+    return verdict._replace(status=status.model_copy(update={"progress": progress, "cost": cost}))
 
 
 def _at_rest(progress: Progress, status: Status) -> Progress:

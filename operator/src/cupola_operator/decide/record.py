@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from cupola_api import metrics
@@ -37,6 +36,8 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     if last is None:
         return world.status, None
     pods = stage.pods(world, last)
+    if _is_final(last, pods):
+        return world.status, None
     last = _readmitted(world, stage, last, pods)
     old = recorded(last)
     if old and not pods:
@@ -61,6 +62,19 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
         if known.number < charged.number:
             entries[known.stage, known.number] = _earlier(world, stage, known, charged, attempts)
     return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
+
+
+def _is_final(attempt: Attempt, pods: Sequence[Pod]) -> bool:
+    """Whether nothing that is seen of an attempt can change what is recorded of it any more.
+
+    It succeeded, and the end of each of its pods was observed.
+    """
+    ended = {time.uid for time in attempt.pods if time.outcome and not time.estimated}
+    return (
+        attempt.outcome == SUCCEEDED
+        and len(ended) == len(attempt.pods)
+        and all(pod.uid in ended for pod in pods)
+    )
 
 
 def _readmitted(world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]) -> Attempt:
@@ -149,7 +163,7 @@ def _named(world: World, stage: Stage, end: Ending | None) -> Ending | None:
             return end
         reason = held.reason
     message = hold.STOPPED[reason]
-    return replace(end, outcome=STOPPED, reason=reason, message=message, cause=None)
+    return end._replace(outcome=STOPPED, reason=reason, message=message, cause=None)
 
 
 def bounded(attempts: Sequence[Attempt]) -> list[Attempt]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from cupola_api import run as contract
 from cupola_api.common import Lineage, Phase, RunStatus
@@ -97,8 +96,8 @@ def _resolve(
     stage: str | None = None,
 ) -> Verdict | None:
     name = world.run_name(stage)
-    if world.is_resolved(stage):
-        resolved = world.resolved(stage)
+    if name in world.runs:
+        resolved = world.runs[name]
         if resolved and isinstance(resolved.run, kind):
             return None
         return stalled(
@@ -121,7 +120,7 @@ def _resolve(
             "changed since; raise spec.revision to start a new run",
         )
         left = [job for job in world.jobs if not (job.deleting or job.complete or job.failed)]
-        return replace(verdict, actions=tuple(Delete(job.key, job.uid) for job in left))
+        return verdict._replace(actions=tuple(Delete(job.key, job.uid) for job in left))
     return Verdict(
         Phase.PENDING,
         "Resolving",

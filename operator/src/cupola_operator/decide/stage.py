@@ -48,11 +48,13 @@ class Stage:
 
     def job(self, world: World, number: int) -> Job | None:
         """The Job or PyTorchJob of an attempt, if it is there."""
-        return next((job for job in self.jobs(world) if job.attempt == number), None)
+        mine = (world.revision, self.label, number)
+        return next((j for j in world.jobs if (j.revision, j.stage, j.attempt) == mine), None)
 
     def jobs(self, world: World) -> list[Job]:
         """Those of all its attempts that are there, oldest first."""
-        mine = [j for j in world.jobs if (j.revision, j.stage) == (world.revision, self.label)]
+        revision = world.revision
+        mine = [j for j in world.jobs if j.revision == revision and j.stage == self.label]
         return sorted(mine, key=lambda job: job.attempt)
 
     def ends_by_itself(self, attempt: Attempt, pods: Sequence[Pod], now: datetime) -> bool:
@@ -73,14 +75,9 @@ class Stage:
     def pods(self, world: World, attempt: Attempt) -> list[Pod]:
         """The pods of an attempt, rank 0 first; also those whose Job is gone."""
         job = self.job(world, attempt.number)
-        mine = [
-            pod
-            for pod in world.pods
-            if (
-                pod.owner == job.uid
-                if job
-                else (pod.resource, pod.revision, pod.stage, pod.attempt)
-                == (world.uid, world.revision, self.label, attempt.number)
-            )
-        ]
+        if job:
+            mine = [pod for pod in world.pods if pod.owner == job.uid]
+        else:
+            ours = (world.uid, world.revision, self.label, attempt.number)
+            mine = [p for p in world.pods if (p.resource, p.revision, p.stage, p.attempt) == ours]
         return sorted(mine, key=lambda pod: (not pod.master, pod.index, pod.name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cupola_api.common import Phase, Status
 from cupola_operator.cluster import Key, Object
@@ -11,16 +11,14 @@ SOON = 1.0
 """Seconds until what was asked of the cluster is looked at again, should no event come first."""
 
 
-@dataclass(frozen=True)
-class Create:
+class Create(NamedTuple):
     """Create an object, if none of `after` is there any more: that is read live."""
 
     value: Object
     after: tuple[Key, ...] = ()
 
 
-@dataclass(frozen=True)
-class Delete:
+class Delete(NamedTuple):
     """Ask for deletion of the object of that uid."""
 
     key: Key
@@ -30,8 +28,7 @@ class Delete:
 Action = Create | Delete
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A policy's answer: where the resource stands and why, what to do, when to look again."""
 
     phase: Phase
@@ -48,8 +45,7 @@ class Verdict:
     """Of a finished run: what changed upstream, in a sentence; empty if nothing did."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What to do now: the actions in order, then the status to write."""
 
     actions: tuple[Action, ...] = ()
