@@ -400,6 +400,20 @@ def test_what_evicted_pods_used_stays_and_is_not_wasted(kit: Any, placement: Pla
     assert (guessed.estimated, guessed.gpu_seconds) == (True, "320")
 
 
+def test_evicted_pods_that_were_charged_beyond_their_end_are_a_guess(placement: Placement) -> None:
+    """Kueue's gang ends before an operator whose clock is fast last charged it."""
+
+    def pod(**more: Any) -> Pod:
+        return Pod(name="a", uid="a", gpus=1, started=at(0), **more)
+
+    attempt = Attempt(number=1, name="a")
+    running = ledger.charge(attempt, [pod()], now=at(22), placement=placement, gang=1)
+    gone = pod(terminal=True, exit_code=1, finished=at(12))
+    ended = ledger.charge(running, [gone], now=at(23), placement=placement, gang=1)
+    assert (ended.gpu_seconds, ended.estimated) == ("22", False)
+    assert ledger.evicted(ended).estimated
+
+
 @pytest.mark.parametrize(
     ("outcome", "estimated"),
     [("Lost", True), ("Stopped", True), ("Failed", False), ("Succeeded", False), (None, False)],

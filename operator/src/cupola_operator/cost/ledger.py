@@ -102,14 +102,18 @@ def charge(
 def evicted(attempt: Attempt) -> Attempt:
     """The attempt after Kueue evicted its pods: what they used is one sum, and others may come.
 
-    They saved as they ended, so it is wasted only if the attempt loses what it has saved.
+    They saved as they ended, so it is wasted only if the attempt loses what it has saved. More than
+    their times add up to was charged by a clock that was ahead: that stays, as a guess.
     """
+    intervals = [interval for time in attempt.pods if (interval := _interval(time))]
+    seen = Decimal(attempt.evicted_seconds or 0) + _used(intervals)
     return attempt.model_copy(
         update={
             "pods": [],
             "evictions": (attempt.evictions or 0) + 1,
             "evicted_seconds": attempt.gpu_seconds,
             "estimated": attempt.estimated
+            or Decimal(attempt.gpu_seconds) > seen
             or any(time.estimated or not time.outcome for time in attempt.pods),
         }
     )
