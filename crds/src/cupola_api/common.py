@@ -161,7 +161,11 @@ class Progress(Model):
     eta: Time | None = Field(None, description="When it should end; RFC 3339, UTC.")
     step: int | None = Field(None, description="Optimizer steps done.")
     steps: int | None = Field(None, description="Optimizer steps of the whole run.")
-    loss: float | None = Field(None, description="Training loss of the last step, nats per token.")
+    loss: float | None = Field(
+        None,
+        description="Training loss, nats per token: of the last step that was heard of; at the end, of "
+        "the last steps.",
+    )
     tokens: int | None = Field(None, description="Tokens trained on.")
     tokens_per_second: float | None = Field(None, description="Training speed, all ranks.")
     checkpoint_step: int | None = Field(None, description="Step of the newest checkpoint.")

@@ -67,12 +67,12 @@ def finished(status: Status, **fields: Any) -> Any:
 
 
 def test_a_finished_training_says_its_model_and_that_all_steps_are_done() -> None:
-    model = ModelSummary(parameters=7, tokens=640, steps=10)
+    model = ModelSummary(parameters=7, tokens=640, steps=10, train_loss=1.23456)
     before = PretrainJobStatus(progress=Progress(step=9, steps=12, loss=1.5))
     status = finished(before, model=model)
     assert (status.artifact, status.model) == (ARTIFACT, model)
-    assert status.progress == Progress(step=10, steps=10, tokens=640, loss=1.5)
-    unheard = finished(PretrainJobStatus(), model=model)
+    assert status.progress == Progress(step=10, steps=10, tokens=640, loss=1.2346)
+    unheard = finished(PretrainJobStatus(), model=ModelSummary(parameters=7, tokens=640, steps=10))
     assert unheard.progress == Progress(step=10, steps=10, tokens=640)
 
 

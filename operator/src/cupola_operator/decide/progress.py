@@ -35,16 +35,16 @@ def heard(world: World) -> World:
         eta=_eta(world, fraction),
         step=counted(said, metrics.STEP),
         steps=counted(said, metrics.STEPS),
-        loss=_rounded(said.get(metrics.LOSS), 4),
+        loss=rounded(said.get(metrics.LOSS), 4),
         tokens=counted(said, metrics.TOKENS),
-        tokens_per_second=_rounded(said.get(metrics.TOKENS_PER_SECOND), 1),
+        tokens_per_second=rounded(said.get(metrics.TOKENS_PER_SECOND), 1),
         checkpoint_step=counted(said, metrics.CHECKPOINT_STEP) or old.checkpoint_step,
         checkpoint_time=_time(said, world.now) or old.checkpoint_time,
     )
     return world.with_status(world.status.model_copy(update={"progress": progress}))
 
 
-def _rounded(value: float | None, places: int) -> float | None:
+def rounded(value: float | None, places: int) -> float | None:
     """A figure as people read it: kubectl prints what status holds."""
     return None if value is None else round(value, places)
 

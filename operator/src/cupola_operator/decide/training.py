@@ -52,6 +52,7 @@ def _finished(status: Status, result: Outcome) -> Status:
                 "step": result.model.steps,
                 "steps": result.model.steps,
                 "tokens": result.model.tokens,
+                "loss": progress.rounded(result.model.train_loss, 4),
             }
         )
     return status.model_copy(update=update)
