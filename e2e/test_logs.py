@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from .harness import Bucket, Space
+from .harness import Bucket, Object, Space, model
 
 
-@pytest.mark.usefixtures("reference")
 def test_every_pod_of_a_training_leaves_its_whole_log_in_storage(
-    space: Space, bucket: Bucket
+    space: Space, training: Callable[..., Object], bucket: Bucket, reference: bytes
 ) -> None:
-    uri = space.status("ptj", "quiet")["artifact"]["uri"]
-    folder, attempt, _ = uri.rsplit("/", 2)
-    for pod in ("quiet-ptj-r1-a1-master-0", "quiet-ptj-r1-a1-worker-0"):
+    space.apply(training("logged"))
+    status = space.wait("ptj", "logged", "Succeeded", timeout=300)
+    assert model(bucket, status) == reference
+    folder, attempt, _ = status["artifact"]["uri"].rsplit("/", 2)
+    for pod in ("logged-ptj-r1-a1-master-0", "logged-ptj-r1-a1-worker-0"):
         kept = bucket.read(f"{folder}/logs/{attempt}/{pod}.log").decode()
         assert "cannot be" not in kept
         assert sorted(kept.splitlines()) == sorted(space.run("logs", pod).splitlines())

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cupola_api.artifact import canonical, digest_of, read_manifest, seal, write_atomic
+from cupola_api.artifact import (
+    MANIFEST,
+    ArtifactInvalid,
+    canonical,
+    digest_of,
+    read_manifest,
+    seal,
+    write_atomic,
+)
 from cupola_api.common import Lineage
 
 RUN = "sha256:" + "0" * 64
@@ -30,6 +38,12 @@ def test_what_it_was_made_from_is_part_of_its_digest(tmp_path: Path) -> None:
     assert seal(tmp_path, kind="Model", run=RUN, inputs=inputs).digest != without
     assert seal(tmp_path, kind="Model", run=RUN, facts={"tokens": 7}).digest != without
     assert seal(tmp_path, kind="Model", run=RUN).digest == without
+
+
+def test_what_is_no_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text("no")
+    with pytest.raises(ArtifactInvalid, match=f"^{tmp_path / MANIFEST} is not a manifest$"):
+        read_manifest(tmp_path)
 
 
 def test_folders_are_made_for_an_atomic_write(tmp_path: Path) -> None:

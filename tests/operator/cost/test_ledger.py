@@ -408,7 +408,7 @@ def test_evicted_pods_that_were_charged_beyond_their_end_are_a_guess(placement: 
 
     attempt = Attempt(number=1, name="a")
     running = ledger.charge(attempt, [pod()], now=at(22), placement=placement, gang=1)
-    gone = pod(terminal=True, exit_code=1, finished=at(12))
+    gone = pod(terminal=True, exit_code=1, finished=at(21))
     ended = ledger.charge(running, [gone], now=at(23), placement=placement, gang=1)
     assert (ended.gpu_seconds, ended.estimated) == ("22", False)
     assert ledger.evicted(ended).estimated

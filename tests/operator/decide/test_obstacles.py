@@ -133,7 +133,8 @@ def test_it_goes_on_when_it_is_mended(bench: Any, kit: Any, held: Any) -> None:
 
 
 def test_a_gang_is_stuck_with_one_of_its_pods_a_job_is_not(bench: Any, kit: Any, held: Any) -> None:
-    pods = (pod("m", started=kit.START), held("Unschedulable", "w"))
+    before = kit.START - timedelta(seconds=9)
+    pods = (pod("m", started=kit.START, since=before), held("Unschedulable", "w"))
     assert bench(600, jobs=(job(),), pods=pods).verdict.reason == "Unschedulable"
     running = bench(600, jobs=(job(),), pods=pods, gang=None).verdict
     assert (running.phase, running.reason) == ("Running", "Training")
@@ -179,6 +180,7 @@ def test_with_another_pool_the_attempt_ends_and_costs_no_retry(bench: Any, held:
         ("Unschedulable", ["Unschedulable", "PodsLost", "Unschedulable"], "Recovering"),
         ("Unschedulable", ["PodsLost"] * 2, "Recovering"),
         ("ImageNotPulled", ["ImageNotPulled"], "Stalled"),
+        ("ImageNotPulled", ["PodsLost", "ImageNotPulled"], "Stalled"),
         ("ImageNotPulled", ["Unschedulable"], "Recovering"),
     ],
 )
@@ -227,6 +229,7 @@ def test_pods_that_did_not_find_a_running_master_are_a_failure_of_the_cluster(
         (60, {}, "PodsNotCreated"),
         (60, {"since": None}, "Training"),
         (60, {"suspended": True, "queue": "team"}, "Queued"),
+        (60, {"suspended": True}, "Queued"),
     ],
 )
 def test_a_job_without_pods_says_where_to_look(
@@ -237,6 +240,17 @@ def test_a_job_without_pods_says_where_to_look(
     if reason == "PodsNotCreated":
         assert verdict.phase == "Stalled"
         assert "kubectl describe pytorchjob base-ptj-r1-a1" in verdict.message
+
+
+def test_a_job_whose_pods_are_there_made_them(bench: Any, kit: Any) -> None:
+    pods = (pod("m", started=kit.START), pod("w", started=kit.START))
+    verdict = bench(60, jobs=(job(since=kit.START),), pods=pods).verdict
+    assert (verdict.phase, verdict.reason) == ("Running", "Training")
+
+
+def test_where_there_are_several_pools_the_start_says_on_which(bench: Any) -> None:
+    assert bench().verdict.message == "attempt 1 starts as base-ptj-r1-a1"
+    assert bench(others=1).verdict.message == "attempt 1 starts as base-ptj-r1-a1 on pool cpu"
 
 
 def test_on_one_machine_pods_come_when_somebody_runs_it(bench: Any, kit: Any) -> None:
@@ -292,6 +306,14 @@ def test_an_eviction_ends_no_attempt(bench: Any, kit: Any) -> None:
 def test_pods_that_still_stop_are_waited_for(bench: Any, kit: Any) -> None:
     step = bench(10, jobs=(job(**QUEUED),), pods=(pod("m", started=kit.START), pod("w")))
     assert (step.verdict.phase, step.verdict.reason) == ("Pending", "Evicted")
+    assert "takes the devices of base-ptj-r1-a1 away" in step.verdict.message
+
+
+def test_pods_whose_node_is_away_are_not(kit: Any) -> None:
+    pods = [pod(role, started=kit.START, gone_by=kit.START) for role in "mw"]
+    verdict = obstacles.queued(job(**QUEUED), pods, kit.START + timedelta(seconds=9999))
+    assert verdict is not None
+    assert verdict.reason == "Queued"
 
 
 def test_an_eviction_that_nobody_saw_is_one_all_the_same(bench: Any, kit: Any) -> None:

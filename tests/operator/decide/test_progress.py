@@ -52,6 +52,17 @@ def test_progress_is_what_rank_0_says(kit: Any) -> None:
     )
 
 
+def test_figures_are_as_long_as_people_read_them(kit: Any) -> None:
+    said = {
+        metrics.PROGRESS: 0.123456,
+        metrics.LOSS: 1.234567,
+        metrics.TOKENS_PER_SECOND: 1234.5678,
+    }
+    heard = progress.heard(world(kit, said)).status.progress
+    assert heard
+    assert (heard.fraction, heard.loss, heard.tokens_per_second) == (0.1235, 1.2346, 1234.6)
+
+
 def test_silence_changes_nothing(kit: Any) -> None:
     before = world(kit, {}, progress=Progress(fraction=0.5))
     assert progress.heard(before) is before

@@ -144,8 +144,7 @@ def _not_started(stage: Stage, pods: Sequence[Pod], now: datetime) -> Ending | N
     """The end of an attempt that did not find room, or whose pods gave up waiting for one that did not."""
     if reason := obstacles.no_room(stage, pods, now):
         return _lost(reason, UNSCHEDULABLE)
-    missed = obstacles.unmet(pods) if stage.gang else None
-    if missed:
+    if missed := obstacles.unmet(pods):
         return _lost(f"pod {missed.name} did not start: {missed.waiting}", missed.obstacle)
     return None
 

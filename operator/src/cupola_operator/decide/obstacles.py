@@ -59,7 +59,7 @@ def stuck(world: World, stage: Stage, job: Job | None, pods: Sequence[Pod]) -> V
     held = _first(stage, pods)
     if held and (_left(stage, held, world.now) <= timedelta(0) or _known(world, stage, held)):
         return Verdict(Phase.STALLED, held.obstacle, _told(world, stage, held))
-    if job is None or pods or job.suspended or job.complete or job.failed or job.deleting:
+    if job is None or pods:
         return None
     if world.settings.is_local or job.since is None or world.now < job.since + PATIENCE:
         return None
@@ -75,8 +75,7 @@ def stuck(world: World, stage: Stage, job: Job | None, pods: Sequence[Pod]) -> V
 def again(stage: Stage, pods: Sequence[Pod], now: datetime) -> float | None:
     """Seconds until what keeps pods from starting is a person's move; None if nothing does."""
     held = _first(stage, pods)
-    left = _left(stage, held, now) if held else timedelta(0)
-    return left.total_seconds() if left > timedelta(0) else None
+    return _left(stage, held, now).total_seconds() if held else None
 
 
 def no_room(stage: Stage, pods: Sequence[Pod], now: datetime) -> str | None:
