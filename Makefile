@@ -70,6 +70,7 @@ crds: setup ## generate CRDs, references, chart schema and dashboard from the ty
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md
 	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md
 	@$(BIN)/python -m cupola_operator.plan.guide docs/explanation/guide.md
+	@$(BIN)/python -m cupola_operator.plan.published_page docs/explanation/published-runs.md
 	@$(BIN)/python scripts/chart.py
 	@$(BIN)/python scripts/dashboard.py
 
@@ -79,6 +80,7 @@ crds-check: setup ## fail if what is generated differs from the types
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
 	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md --check
 	@$(BIN)/python -m cupola_operator.plan.guide docs/explanation/guide.md --check
+	@$(BIN)/python -m cupola_operator.plan.published_page docs/explanation/published-runs.md --check
 	@$(BIN)/python scripts/chart.py --check
 	@$(BIN)/python scripts/dashboard.py --check
 

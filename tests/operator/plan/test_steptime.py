@@ -96,7 +96,57 @@ def korthikanti(model: Model, schedule: tuple[int, int, int, int], mfu: float) -
     return Measured(what, model, "a100-80g", layout, mfu * 312, "Eager")
 
 
+MOSAIC = {
+    "1b": (24, 2048, 16),
+    "3b": (32, 2560, 32),
+    "7b": (32, 4096, 32),
+    "13b": (40, 5120, 40),
+    "30b": (48, 7168, 56),
+    "70b": (80, 8192, 64),
+}
+"""Layers, width and heads of its models."""
+
+
+def mosaic(size: str, gpu: str, passes: tuple[int, int, int], full: bool, tokens: int) -> Measured:
+    """A row of scripts/train/benchmarking of github.com/mosaicml/llm-foundry: FSDP, 2048 tokens.
+
+    `passes`: GPUs, sequences a pass, accumulation. `tokens`: a second, of one GPU.
+    """
+    gpus, micro, accumulation = passes
+    layers, hidden, heads = MOSAIC[size]
+    sizes = {"layers": layers, "hidden": hidden, "heads": heads}
+    model = families.of("mpt", **sizes, vocabulary=50_368, context=2048)
+    layout = Layout(
+        data=gpus,
+        zero=3,
+        micro_batch=micro,
+        accumulation=accumulation,
+        checkpointing="Full" if full else "None",
+    )
+    tflops = tokens * flops.training(model).total / 2048 / 1e12
+    return Measured(f"llm-foundry {size} on {gpus} {gpu}", model, gpu, layout, tflops)
+
+
+# Seen in the sources' repositories, or in copies and quotations of the papers; the rows of
+# arXiv 2205.05198 and the layouts of the first eight of arXiv 2104.04473 are from memory.
 MEASURED = [
+    mosaic("1b", "a100-80g", (8, 14, 4), False, 20_513),
+    mosaic("3b", "a100-80g", (8, 10, 2), False, 10_811),
+    mosaic("7b", "a100-80g", (8, 6, 2), False, 4_641),
+    mosaic("13b", "a100-80g", (8, 2, 3), False, 2_262),
+    mosaic("30b", "a100-80g", (8, 3, 21), True, 916),
+    mosaic("70b", "a100-80g", (64, 8, 4), True, 410),
+    mosaic("3b", "a100-40g", (128, 6, 1), False, 9_538),
+    mosaic("7b", "a100-40g", (128, 18, 1), True, 3_623),
+    mosaic("13b", "a100-40g", (128, 16, 1), True, 1_972),
+    mosaic("30b", "a100-40g", (128, 6, 1), True, 865),
+    mosaic("70b", "a100-40g", (128, 4, 1), True, 376),
+    mosaic("1b", "h100", (64, 20, 1), False, 44_402),
+    mosaic("3b", "h100", (64, 6, 3), False, 22_525),
+    mosaic("7b", "h100", (8, 6, 1), False, 10_643),
+    mosaic("13b", "h100", (64, 2, 1), False, 4_800),
+    mosaic("30b", "h100", (32, 14, 3), True, 2_308),
+    mosaic("70b", "h100", (64, 8, 4), True, 1_039),
     megatron((2304, 24, 24, 1, 1, 32, 512, 16, 137)),
     megatron((3072, 32, 30, 2, 1, 64, 512, 16, 138)),
     megatron((4096, 32, 36, 4, 1, 128, 512, 16, 142)),

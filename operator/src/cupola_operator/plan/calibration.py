@@ -23,35 +23,56 @@ _NORMAL = 1.2816
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """A run, reported over predicted."""
+
+    family: str
+    value: float
+    unknown: float = 0.0
+    """Standard deviation of the prediction's logarithm for what is not known of the run."""
+
+
+@dataclass(frozen=True)
 class Fit:
     """A factor that runs have in common."""
 
     factor: float
     spread: float
     """Standard deviation of its logarithm from run to run."""
-    runs: int
+    families: int
+    """What it is fitted to: runs of a family are no independent evidence."""
 
     @property
     def range(self) -> Estimate:
-        """The factor of another run, in 8 of 10 cases, by Student's t."""
-        t = _T.get(self.runs - 1, _NORMAL + 0.9 / (self.runs - 1))
-        wide = math.exp(t * self.spread * math.sqrt(1 + 1 / self.runs))
+        """The factor of another run of which all is known, in 8 of 10 cases, by Student's t."""
+        return self.with_unknown(0.0)
+
+    def with_unknown(self, spread: float) -> Estimate:
+        """The same for a run whose prediction has that spread of its logarithm without friction."""
+        t = _T.get(self.families - 1, _NORMAL + 0.9 / (self.families - 1))
+        variance = self.spread**2 * (1 + 1 / self.families) + spread**2
+        wide = math.exp(t * math.sqrt(variance))
         return Estimate(self.factor / wide, self.factor, self.factor * wide)
 
 
-def fit(ratios: Sequence[tuple[str, float]]) -> Fit:
-    """The factor of ratios (family, reported over predicted). Raises ValueError for fewer than two.
+def fit(ratios: Sequence[Ratio]) -> Fit:
+    """The factor of ratios. Raises ValueError for those of fewer than two families.
 
-    Geometric; families count alike, however many runs they have.
+    Geometric; families count alike, however many runs they have. The spread is what their unknowns
+    do not explain.
     """
-    if len(ratios) < 2:
-        raise ValueError("a factor and its spread need two runs at least")
-    families: dict[str, list[float]] = defaultdict(list)
-    for family, ratio in ratios:
-        families[family].append(math.log(ratio))
-    middle = fmean(fmean(logs) for logs in families.values())
-    squares = [(math.log(ratio) - middle) ** 2 for _, ratio in ratios]
-    return Fit(math.exp(middle), math.sqrt(sum(squares) / (len(ratios) - 1)), len(ratios))
+    families: dict[str, list[Ratio]] = defaultdict(list)
+    for ratio in ratios:
+        families[ratio.family].append(ratio)
+    if len(families) < 2:
+        raise ValueError("a factor and its spread need two families at least")
+    middle = fmean(fmean(math.log(one.value) for one in runs) for runs in families.values())
+    squares = sum(
+        fmean((math.log(one.value) - middle) ** 2 - one.unknown**2 for one in runs)
+        for runs in families.values()
+    )
+    spread = math.sqrt(max(0.0, squares) / (len(families) - 1))
+    return Fit(math.exp(middle), spread, len(families))
 
 
 def friction() -> Estimate:

@@ -1,22 +1,28 @@
 """Published trainings: what the planner says of them, and what their authors reported.
 
 Of each run only what was published is known; where its layout is not, the planner's is taken, and
-where the number of devices is not, a usual one. Each run is predicted with the friction that the
-runs of all other families show; `published_page` prints it.
+where the number of devices is not, a usual one. Whether a run computed its activations again is a
+habit of its time and software that the planner cannot know: where nobody says it, it is as likely
+as other families have it, and the range covers both. Each run is predicted with the friction that
+the runs of all other families show; `published_page` prints it.
 """
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from statistics import fmean
 from typing import Any
 
 from cupola_operator.plan import Refused, bill, catalogue, families, flops, parameters
-from cupola_operator.plan.calibration import Fit, fit
+from cupola_operator.plan.activations import Attention
+from cupola_operator.plan.calibration import Fit, Ratio, fit
 from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.hardware import Machine
 from cupola_operator.plan.model import Model
@@ -58,6 +64,7 @@ class Run:
     tokens: float
     batch: int
     """Sequences a step."""
+    attention: Attention
     gpu: str
     gpus: int
     assumed_gpus: bool
@@ -80,11 +87,22 @@ class Frictionless:
 
     run: Run
     found: Found
+    """The planner's layout, as far as none is known."""
     machine: Machine
     hours: float
     """Device hours with its interruptions, if steps took no longer than they must."""
+    again: float
+    """Hours if all activations were computed again, over these; 1 where it is known."""
     ideal: float
     """Device hours at the peak of the device: what a constant MFU divides."""
+
+    def expected(self, share: float) -> float:
+        """Hours, as the geometric mean where a share of runs like it computes all again."""
+        return float(self.hours * self.again**share)
+
+    def unknown(self, share: float) -> float:
+        """Standard deviation of their logarithm for what is not known of the layout."""
+        return math.sqrt(share * (1 - share)) * math.log(self.again)
 
 
 GIVEN = "published-runs.csv"
@@ -94,26 +112,29 @@ MORE = "more-runs.csv"
 """Others, to see whether it holds for them too."""
 
 
-def runs(*names: str) -> list[Run]:
-    """Those of the files of that name; of both by default."""
-    layouts = {row["model"]: row["parallelism"] for row in _rows("published-layouts.csv")}
-    return read([row for name in names or (GIVEN, MORE) for row in _rows(name)], layouts)
+def runs(*names: str, documented: bool = True) -> list[Run]:
+    """Those of the files of that name; of both by default.
+
+    `documented`: with the layouts that public configurations tell beside what the files do.
+    """
+    layouts = {row["model"]: row["parallelism"] for row in rows("published-layouts.csv")}
+    table = [row for name in names or (GIVEN, MORE) for row in rows(name)]
+    return read(table, layouts if documented else None)
 
 
-def _rows(name: str) -> list[dict[str, str]]:
+def rows(name: str) -> list[dict[str, str]]:
+    """The rows of a data file of the catalogue."""
     text = resources.files(catalogue).joinpath(name).read_text()
     return list(csv.DictReader(text.splitlines()))
 
 
-def read(rows: Iterable[dict[str, str]], layouts: Mapping[str, str] | None = None) -> list[Run]:
+def read(table: Iterable[dict[str, str]], layouts: Mapping[str, str] | None = None) -> list[Run]:
     """Runs of rows with the columns of published-runs.csv; `layouts` by model counts more than these."""
     known = layouts or {}
-    return [
-        _run(row | {"parallelism": known.get(row["model"], row["parallelism"])}) for row in rows
-    ]
+    return [_run(row, known.get(row["model"], row["parallelism"])) for row in table]
 
 
-def _run(row: dict[str, str]) -> Run:
+def _run(row: dict[str, str], layout: str) -> Run:
     model = _model(row)
     batch = max(1, round(float(row["batch_tokens"]) / model.context))
     gpus = int(row["gpus"] or 0)
@@ -122,10 +143,11 @@ def _run(row: dict[str, str]) -> Run:
         model=model,
         tokens=float(row["tokens"]),
         batch=batch,
+        attention="Eager" if "eager attention" in layout else "Flash",
         gpu=row["gpu"],
         gpus=gpus or min(_MOST_GPUS, 1 << (batch.bit_length() - 1)),
         assumed_gpus=not gpus,
-        fixed=_layout(row["parallelism"]),
+        fixed=_layout(layout),
         hours=float(row["gpu_hours"]),
         source=row["source"],
     )
@@ -164,15 +186,38 @@ def _layout(text: str) -> dict[str, Any]:
         fixed |= {"zero": 3, "tensor": 1, "pipeline": 1}
     if stage := re.search(r"ZeRO-?(\d)", text):
         fixed["zero"] = int(stage[1])
-    if "full recompute" in text:
-        fixed["checkpointing"] = "Full"
+    if micro := re.search(r"\bMBS(\d+)", text):
+        fixed["micro_batch"] = int(micro[1])
+    if again := re.search(r"(no|selective|full) recompute", text):
+        fixed["checkpointing"] = {"no": "None"}.get(again[1], again[1].capitalize())
     return fixed
 
 
 def frictionless(run: Run) -> Frictionless:
     """A run as the model of step time has it, on the typical node of its GPU."""
     machine = catalogue.typical(run.gpu).of(run.gpus)
-    found = _found(Question(run.model, machine, run.batch, gpus=run.gpus, fixed=run.fixed))
+    question = Question(
+        run.model, machine, run.batch, run.gpus, attention=run.attention, fixed=run.fixed
+    )
+    found = _found(question)
+    hours, again = _hours(run, machine, found), 1.0
+    if "checkpointing" not in run.fixed:
+        fixed = run.fixed | {"checkpointing": "Full"}
+        slower = _found(dataclasses.replace(question, fixed=fixed))
+        again = max(1.0, _hours(run, machine, slower) / hours)
+    work = flops.training(run.model).total * run.tokens / run.model.context
+    return Frictionless(
+        run=run,
+        found=found,
+        machine=machine,
+        hours=hours,
+        again=again,
+        ideal=work / machine.gpu.flops("BF16") / _HOUR,
+    )
+
+
+def _hours(run: Run, machine: Machine, found: Found) -> float:
+    """Device hours of a run in that layout, with its interruptions."""
     steps = run.tokens / (found.layout.global_batch * run.model.context)
     total = bill.of_training(
         Estimate.exactly(found.step.total * steps),
@@ -181,14 +226,7 @@ def frictionless(run: Run) -> Frictionless:
         checkpoint_bytes=_CHECKPOINT_BYTES * parameters.count(run.model).total,
         interval=None,
     )
-    work = flops.training(run.model).total * run.tokens / run.model.context
-    return Frictionless(
-        run=run,
-        found=found,
-        machine=machine,
-        hours=total.device_hours.expected,
-        ideal=work / machine.gpu.flops("BF16") / _HOUR,
-    )
+    return total.device_hours.expected
 
 
 def _found(question: Question) -> Found:
@@ -236,21 +274,45 @@ class Line:
         return self.predicted.high / self.predicted.low
 
 
-def leave_one_family_out(found: Sequence[Frictionless]) -> list[Line]:
-    """Each run predicted with what is fitted to the runs of all other families."""
+def leave_one_family_out(
+    found: Sequence[Frictionless], fitted_to: Sequence[Frictionless] | None = None
+) -> list[Line]:
+    """Each run predicted with what is fitted to the runs of all other families.
+
+    `fitted_to`: runs to fit to, if not the same ones.
+    """
     lines = []
     for one in found:
-        others = [other for other in found if other.run.family != one.run.family]
-        friction, slowness = of(others), of_constant(others)
-        lines.append(Line(one, friction.range * one.hours, slowness.range * one.ideal))
+        others = [other for other in fitted_to or found if other.run.family != one.run.family]
+        share, slowness = recomputing(others), of_constant(others)
+        friction = of(others, share).with_unknown(one.unknown(share))
+        predicted = friction * one.expected(share)
+        lines.append(Line(one, predicted, slowness.range * one.ideal))
     return lines
 
 
-def of(found: Iterable[Frictionless]) -> Fit:
-    """The friction that runs show."""
-    return fit([(one.run.family, one.run.hours / one.hours) for one in found])
+def recomputing(found: Iterable[Frictionless]) -> float:
+    """How likely a run computes all activations again: the share of families that do.
+
+    Of those that say it, by Laplace's rule of succession.
+    """
+    habits: dict[str, list[bool]] = defaultdict(list)
+    for run in (one.run for one in found):
+        if "checkpointing" in run.fixed:
+            habits[run.family].append(run.fixed["checkpointing"] == "Full")
+    return (sum(map(fmean, habits.values())) + 1) / (len(habits) + 2)
+
+
+def of(found: Sequence[Frictionless], share: float) -> Fit:
+    """The friction that runs show, if such a share of those that do not say it recompute."""
+    return fit(
+        [
+            Ratio(one.run.family, one.run.hours / one.expected(share), one.unknown(share))
+            for one in found
+        ]
+    )
 
 
 def of_constant(found: Iterable[Frictionless]) -> Fit:
     """The inverse of the one MFU that suits runs best."""
-    return fit([(one.run.family, one.run.hours / one.ideal) for one in found])
+    return fit([Ratio(one.run.family, one.run.hours / one.ideal) for one in found])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from cupola_operator.plan import Refused
+from cupola_operator.plan.activations import Attention
 from cupola_operator.plan.alternatives import Lost, families
 from cupola_operator.plan.candidates import Candidates, counts
 from cupola_operator.plan.hardware import Machine
@@ -35,6 +36,7 @@ class Question:
     gpus: int | None = None
     """So many are used, all of them; None: as many of the machine's as are best."""
     precision: Precision = "BF16"
+    attention: Attention = "Flash"
     prefer: Literal["Fastest", "Cheapest"] = "Fastest"
     """Least time for a sequence, or least device time, which is what is paid."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -102,11 +104,11 @@ class _Search:
     def over(self, world: int) -> _Search:
         """Consider all layouts of so many devices."""
         ask = self._ask
-        clock = Clock(ask.model, ask.machine.of(world), ask.precision)
+        clock = Clock(ask.model, ask.machine.of(world), ask.precision, ask.attention)
         for degrees, micros in self._degrees(clock, world):
             found: list[_Candidate] = []
             for split in self._candidates.splits(*degrees):
-                if self._fits(split, memory(ask.model, split, ask.precision)):
+                if self._fits(split, self._memory(split)):
                     for layout in self._candidates.passes(split, micros):
                         if self._too_slow(self._score(_least(clock, layout), world)):
                             continue
@@ -152,6 +154,9 @@ class _Search:
         lost.sort(key=lambda one: (one.missing, one.slower))
         return Found(winner.layout, winner.step, used, tuple(lost))
 
+    def _memory(self, layout: Layout) -> Memory:
+        return memory(self._ask.model, layout, self._ask.precision, attention=self._ask.attention)
+
     def _score(self, seconds: float, world: int) -> float:
         return seconds * world if self._ask.prefer == "Cheapest" else seconds
 
@@ -189,7 +194,7 @@ class _Search:
             return
         if self._too_slow(candidate.score):
             return
-        used = memory(self._ask.model, candidate.layout, self._ask.precision)
+        used = self._memory(candidate.layout)
         if not self._fits(candidate.layout, used):
             return
         for family in better:
