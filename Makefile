@@ -69,8 +69,8 @@ crds: setup ## generate CRDs, references, chart schema and dashboard from the ty
 	@$(BIN)/python -m cupola_api.crd crds
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md
 	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md
-	@$(BIN)/python -m cupola_operator.plan.guide docs/explanation/guide.md
-	@$(BIN)/python -m cupola_operator.plan.published_page docs/explanation/published-runs.md
+	@$(BIN)/python -m cupola_operator.plan.answers.guide docs/explanation/guide.md
+	@$(BIN)/python -m cupola_operator.plan.speed.published_page docs/explanation/published-runs.md
 	@$(BIN)/python scripts/chart.py
 	@$(BIN)/python scripts/dashboard.py
 
@@ -79,8 +79,8 @@ crds-check: setup ## fail if what is generated differs from the types
 	@$(BIN)/python -m cupola_api.crd crds --check
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
 	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md --check
-	@$(BIN)/python -m cupola_operator.plan.guide docs/explanation/guide.md --check
-	@$(BIN)/python -m cupola_operator.plan.published_page docs/explanation/published-runs.md --check
+	@$(BIN)/python -m cupola_operator.plan.answers.guide docs/explanation/guide.md --check
+	@$(BIN)/python -m cupola_operator.plan.speed.published_page docs/explanation/published-runs.md --check
 	@$(BIN)/python scripts/chart.py --check
 	@$(BIN)/python scripts/dashboard.py --check
 

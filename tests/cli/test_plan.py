@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cupola_api.base import Rule, holds
 from cupola_operator.cli import app
-from cupola_operator.plan import catalogue
+from cupola_operator.plan.speed import catalogue
 
 # the first use of CEL raises the recursion limit, which hypothesis must not see in the middle of a test
 holds(Rule("true", ""))

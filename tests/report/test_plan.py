@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cupola_operator.plan import catalogue, sized
-from cupola_operator.plan.hardware import Price
-from cupola_operator.plan.sized import Asked
+from cupola_operator.plan.answers import sized
+from cupola_operator.plan.answers.sized import Asked
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.hardware import Price
 from cupola_operator.report import figures, plan
 
 FOUND = sized.plan(

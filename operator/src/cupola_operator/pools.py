@@ -12,7 +12,7 @@ from cupola_api.base import Rule, Ruled
 from cupola_api.pods import KEY, RESERVED_VARIABLES, AnnotationValue, LabelValue, ObjectName
 from cupola_api.quantities import Cores, Duration, Memory, Money
 from cupola_api.training import PoolName
-from cupola_operator.plan import catalogue
+from cupola_operator.plan.speed import catalogue
 
 GPU = "nvidia.com/gpu"
 """The resource of a device of a Gpu pool that names none."""

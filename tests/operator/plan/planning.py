@@ -9,7 +9,7 @@ from cupola_api.dataset import DatasetStatus, DatasetSummary
 from cupola_api.kinds import parse
 from cupola_api.pretrainjob import PretrainJobStatus
 from cupola_operator.cluster import Key
-from cupola_operator.plan.known import Known
+from cupola_operator.plan.answers.known import Known
 from cupola_operator.resources import STATUS, Reference
 from cupola_operator.settings import Settings
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cupola_operator.plan import activations, families
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.memory import memory
+from cupola_operator.plan.anatomy import activations, families
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.anatomy.memory import memory
 
 GPT: dict[str, dict[str, int]] = {  # their table 3
     "22B": {"layers": 48, "hidden": 6144, "heads": 64},

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from cupola_operator.plan.alternatives import Lost, families
-from cupola_operator.plan.layout import Layout
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.speed.alternatives import Lost, families
 
 LAYOUT = Layout(data=2, tensor=4, pipeline=2, zero=1, checkpointing="Selective", micro_batch=2)
 

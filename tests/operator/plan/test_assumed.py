@@ -3,9 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from cupola_operator.plan import assumed, bill, catalogue
+from cupola_operator.plan.answers import assumed
 from cupola_operator.plan.estimate import Estimate
-from cupola_operator.plan.hardware import Machine
+from cupola_operator.plan.money import bill
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.hardware import Machine
 
 A100 = catalogue.typical("a100-80g")
 

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from cupola_operator.plan import better, catalogue, model, shape, training
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.training import Work
+from cupola_operator.plan import shape
+from cupola_operator.plan.anatomy import model
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.answers import better, training
+from cupola_operator.plan.answers.training import Work
+from cupola_operator.plan.speed import catalogue
 
 
 def work(size: int = 1_000_000_000, **layout: object) -> Work:

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupola_operator.plan import bill, catalogue
 from cupola_operator.plan.estimate import Estimate
-from cupola_operator.plan.hardware import Machine, Price
+from cupola_operator.plan.money import bill
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.hardware import Machine, Price
 
 DAY = 86_400.0
 

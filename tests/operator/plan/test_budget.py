@@ -5,9 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from cupola_operator.plan import Refused, budget, catalogue
-from cupola_operator.plan.hardware import Price
-from cupola_operator.plan.sized import Asked
+from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import budget
+from cupola_operator.plan.answers.sized import Asked
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.hardware import Price
 
 A100 = replace(catalogue.typical("a100-80g"), price=Price(on_demand=Decimal("1.50")))
 MONEY = Decimal(20_000)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from cupola_operator.plan import calibration
-from cupola_operator.plan.calibration import Fit, Ratio
+from cupola_operator.plan.speed import calibration
+from cupola_operator.plan.speed.calibration import Fit, Ratio
 
 
 def fitted(*ratios: tuple[str, float], unknown: float = 0.0) -> Fit:

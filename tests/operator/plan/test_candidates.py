@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from cupola_operator.plan import catalogue, families
-from cupola_operator.plan.candidates import TOLERANCE, Candidates, counts, divisors
-from cupola_operator.plan.layout import Layout, problem
+from cupola_operator.plan.anatomy import families
+from cupola_operator.plan.anatomy.layout import Layout, problem
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.candidates import TOLERANCE, Candidates, counts, divisors
 
 MODEL = families.of("llama", layers=11, hidden=1024, heads=16, vocabulary=32_000, context=2048)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from cupola_operator.plan import catalogue
-from cupola_operator.plan.catalogue.rows import Instance
-from cupola_operator.plan.hardware import Gpu
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.catalogue.rows import Instance
+from cupola_operator.plan.speed.hardware import Gpu
 
 SETTINGS = Path(__file__).parents[3] / "docs" / "reference" / "settings.md"
 

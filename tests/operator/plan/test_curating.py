@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupola_operator.plan import curating
+from cupola_operator.plan.answers import curating
+from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.plan.estimate import Estimate
-from cupola_operator.plan.plan import Plan
 
 from . import planning
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cupola_operator.plan import data
+from cupola_operator.plan.answers import data
 
 
 def test_a_dataset_that_is_short_is_passed_over_more_than_once() -> None:

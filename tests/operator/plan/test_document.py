@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cupola_operator.plan import curating, document, pretraining
+from cupola_operator.plan.answers import curating, document, pretraining
 
 from . import planning
 

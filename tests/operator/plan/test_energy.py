@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from cupola_operator.plan import energy
 from cupola_operator.plan.estimate import Estimate
+from cupola_operator.plan.money import energy
 
 ONE = Estimate.exactly(1)
 

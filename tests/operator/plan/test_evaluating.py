@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupola_operator.plan import evaluating
-from cupola_operator.plan.plan import Plan
+from cupola_operator.plan.answers import evaluating
+from cupola_operator.plan.answers.plan import Plan
 
 from . import planning
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from cupola_operator.plan import families, flops, parameters
-from cupola_operator.plan.model import Model
+from cupola_operator.plan.anatomy import families, flops, parameters
+from cupola_operator.plan.anatomy.model import Model
 
 BATCH, LENGTH, SOURCE = 2, 64, 96
 SIZES: Any = {"layers": 2, "hidden": 64, "heads": 4, "vocabulary": 512, "context": SOURCE}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cupola_operator.plan import guide
+from cupola_operator.plan.answers import guide
 
 PAGE = Path(__file__).parents[3] / "docs/explanation/guide.md"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cupola_operator.plan import catalogue
+from cupola_operator.plan.speed import catalogue
 
 
 def test_what_a_gpu_cannot_do_is_done_in_the_next_precision() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cupola_operator.plan.known import USUAL_VOCABULARY
+from cupola_operator.plan.answers.known import USUAL_VOCABULARY
 
 from . import planning
 

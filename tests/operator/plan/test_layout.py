@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cupola_operator.plan import families
-from cupola_operator.plan.layout import Layout, problem
+from cupola_operator.plan.anatomy import families
+from cupola_operator.plan.anatomy.layout import Layout, problem
 
 LLAMA = families.of(
     "llama",

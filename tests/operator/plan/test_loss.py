@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupola_operator.plan import loss
+from cupola_operator.plan.answers import loss
 
 sizes = st.floats(1e7, 1e12)
 tokens = st.floats(1e8, 1e14)

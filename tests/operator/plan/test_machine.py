@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from cupola_operator.plan import Refused, catalogue, machine
+from cupola_operator.plan import Refused
+from cupola_operator.plan.speed import catalogue, machine
 from cupola_operator.settings import Pool
 
 POOL = {

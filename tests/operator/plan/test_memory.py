@@ -17,10 +17,10 @@ import transformers as hf
 from deepspeed.runtime.chunked_cross_entropy import chunked_cross_entropy
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from cupola_operator.plan import families
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.memory import memory
-from cupola_operator.plan.model import Model
+from cupola_operator.plan.anatomy import families
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.anatomy.memory import memory
+from cupola_operator.plan.anatomy.model import Model
 
 TOKENS: Any = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 Built = tuple[Any, Any, Model]

@@ -11,10 +11,10 @@ from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cupola_operator.plan import families
-from cupola_operator.plan.layout import Layout, problem
-from cupola_operator.plan.memory import States, memory, states
-from cupola_operator.plan.model import Model
+from cupola_operator.plan.anatomy import families
+from cupola_operator.plan.anatomy.layout import Layout, problem
+from cupola_operator.plan.anatomy.memory import States, memory, states
+from cupola_operator.plan.anatomy.model import Model
 
 SIZES = [125_000_000, 7_000_000_000, 70_000_000_000]
 NODES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 4), (8, 64)]  # GPUs a node, nodes

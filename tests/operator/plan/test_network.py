@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from cupola_operator.plan import catalogue
-from cupola_operator.plan.network import Network
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.network import Network
 
 A100 = catalogue.typical("a100-80g")
 GB = 1e9

@@ -9,7 +9,8 @@ import pytest
 import torch
 import transformers as hf
 
-from cupola_operator.plan import families, model, parameters, shape
+from cupola_operator.plan import shape
+from cupola_operator.plan.anatomy import families, model, parameters
 from cupola_trainer.model import config_of
 
 # name: the model of Transformers, its configuration, and the same as the planner writes it.

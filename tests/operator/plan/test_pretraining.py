@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from cupola_operator.build import run as build
-from cupola_operator.plan import Refused, pretraining
-from cupola_operator.plan.plan import Plan
+from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import pretraining
+from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.settings import Settings
 from cupola_operator.world import World
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupola_operator.plan import price
 from cupola_operator.plan.estimate import Estimate
+from cupola_operator.plan.money import price
 
 amounts = st.decimals("0.01", "1000", places=2)
 hours = st.integers(1, 10**9)

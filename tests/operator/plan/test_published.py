@@ -6,9 +6,10 @@ from statistics import median
 
 import pytest
 
-from cupola_operator.plan import calibration, catalogue, parameters, published, published_page
-from cupola_operator.plan.published import GIVEN, Line
-from cupola_operator.plan.published_page import Compared
+from cupola_operator.plan.anatomy import parameters
+from cupola_operator.plan.speed import calibration, catalogue, published, published_page
+from cupola_operator.plan.speed.published import GIVEN, Line
+from cupola_operator.plan.speed.published_page import Compared
 
 PAGE = Path(__file__).parents[3] / "docs" / "explanation" / "published-runs.md"
 
@@ -108,7 +109,7 @@ def test_a_family_is_never_fitted_to_itself() -> None:
 
 def test_the_page_is_what_the_planner_says_now() -> None:
     assert PAGE.read_text() == published_page.page(runs()), (
-        f"run python -m cupola_operator.plan.published_page {PAGE}"
+        f"run python -m cupola_operator.plan.speed.published_page {PAGE}"
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupola_operator.plan import reliability
 from cupola_operator.plan.estimate import Estimate
+from cupola_operator.plan.money import reliability
 
 HOUR = 3600.0
 saves = st.floats(1, 600)

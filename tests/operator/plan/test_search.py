@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupola_operator.plan import Refused, catalogue, families
-from cupola_operator.plan.candidates import Candidates, counts
-from cupola_operator.plan.hardware import Machine
-from cupola_operator.plan.layout import Layout, problem
-from cupola_operator.plan.memory import memory
-from cupola_operator.plan.model import Model
-from cupola_operator.plan.search import Found, Question, best
-from cupola_operator.plan.steptime import Clock
+from cupola_operator.plan import Refused
+from cupola_operator.plan.anatomy import families
+from cupola_operator.plan.anatomy.layout import Layout, problem
+from cupola_operator.plan.anatomy.memory import memory
+from cupola_operator.plan.anatomy.model import Model
+from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.candidates import Candidates, counts
+from cupola_operator.plan.speed.hardware import Machine
+from cupola_operator.plan.speed.search import Found, Question, best
+from cupola_operator.plan.speed.steptime import Clock
 
 
 def llama(layers: int, hidden: int, *, context: int = 2048, ffn: int | None = None) -> Model:

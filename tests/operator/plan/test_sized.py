@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from cupola_operator.plan import Refused, catalogue, sized
-from cupola_operator.plan.sized import Asked
+from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import sized
+from cupola_operator.plan.answers.sized import Asked
+from cupola_operator.plan.speed import catalogue
 
 A100 = catalogue.typical("a100-80g")
 B = 10**9

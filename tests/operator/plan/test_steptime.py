@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cupola_operator.plan import catalogue, families, flops, steptime
-from cupola_operator.plan.activations import Attention
-from cupola_operator.plan.hardware import Machine
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.model import Model
-from cupola_operator.plan.steptime import Clock, StepTime
+from cupola_operator.plan.anatomy import families, flops
+from cupola_operator.plan.anatomy.activations import Attention
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.anatomy.model import Model
+from cupola_operator.plan.speed import catalogue, steptime
+from cupola_operator.plan.speed.hardware import Machine
+from cupola_operator.plan.speed.steptime import Clock, StepTime
 
 
 def gpt(layers: int, hidden: int, heads: int, vocabulary: int = 51200, **others: Any) -> Model:

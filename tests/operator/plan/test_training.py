@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from cupola_operator.plan import catalogue, flops, model, shape, training
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.training import Work
+from cupola_operator.plan import shape
+from cupola_operator.plan.anatomy import flops, model
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.answers import training
+from cupola_operator.plan.answers.training import Work
+from cupola_operator.plan.speed import catalogue
 
 MODEL = model.of_shape(shape.of_size(1_000_000_000, vocabulary=32_000, context=2048))
 WORK = Work(

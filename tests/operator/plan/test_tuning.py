@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from cupola_operator.build import run as build
-from cupola_operator.plan import model, shape, tuning
-from cupola_operator.plan.plan import Plan
+from cupola_operator.plan import shape
+from cupola_operator.plan.anatomy import model
+from cupola_operator.plan.answers import tuning
+from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.world import World
 
 from . import planning

@@ -22,13 +22,15 @@ from cupola_operator.cli import load, options, planned, plantable
 from cupola_operator.cli import workdir as work
 from cupola_operator.local import shell
 from cupola_operator.local.mirror import MirrorBroken
-from cupola_operator.plan import Refused, budget, catalogue, document, machine, sized
-from cupola_operator.plan.energy import PRICE_PER_MWH
-from cupola_operator.plan.hardware import Machine
-from cupola_operator.plan.known import USUAL_VOCABULARY
-from cupola_operator.plan.plan import Plan
-from cupola_operator.plan.sized import Asked
-from cupola_operator.plan.training import Prices
+from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import budget, document, sized
+from cupola_operator.plan.answers.known import USUAL_VOCABULARY
+from cupola_operator.plan.answers.plan import Plan
+from cupola_operator.plan.answers.sized import Asked
+from cupola_operator.plan.answers.training import Prices
+from cupola_operator.plan.money.energy import PRICE_PER_MWH
+from cupola_operator.plan.speed import catalogue, machine
+from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.report import plan as page
 from cupola_operator.settings import Settings
 

@@ -13,10 +13,11 @@ from cupola_api.pretrainjob import PretrainJob
 from cupola_operator.cli.load import Manifest
 from cupola_operator.cli.workdir import Workdir
 from cupola_operator.cluster import Key, key_of
-from cupola_operator.plan import Refused, curating, evaluating, pretraining, tuning
-from cupola_operator.plan.known import Known
-from cupola_operator.plan.plan import Plan
-from cupola_operator.plan.training import UNSAID, Prices
+from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import curating, evaluating, pretraining, tuning
+from cupola_operator.plan.answers.known import Known
+from cupola_operator.plan.answers.plan import Plan
+from cupola_operator.plan.answers.training import UNSAID, Prices
 from cupola_operator.resources import STATUS, Reference, reference_of
 from cupola_operator.settings import Pool, Settings
 

@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cupola_operator.plan import document
-from cupola_operator.plan.plan import Plan
+from cupola_operator.plan.answers import document
+from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.report import figures
 
 

@@ -6,15 +6,14 @@ What runs:
 - `schedule`: how many tokens, in what batches, at which learning rate.
 - `pool`: where it computes.
 
-What it takes:
+What it takes, where each figure that is not exact is an `estimate`:
 
-- `model`, `parameters`, `flops`, `memory`: arithmetic of a model. `families`: published ones.
-- `layout`, `search`: how it is spread over devices, and the best way. `steptime`, `calibration`: how
-  long a step takes. `hardware`, `machine`, `catalogue`: on what.
-- `bill`: hours, money (`price`), `energy`, failures (`reliability`). `data`, `loss`: what goes in and
-  what comes of it.
-- `plan`: all of it together; `pretraining`, `tuning`, `evaluating`, `curating` of a resource, `sized`
-  and `budget` without one. `document`: as JSON.
+- `anatomy`: parameters, FLOPs and memory of a model under a layout.
+- `speed`: how long a step takes on which hardware, the best layout, and how that compares with
+  published runs. Its `catalogue` is data: devices, instances, prices.
+- `money`: the bill of device hours: price, energy, failures.
+- `answers`: the plan of a resource of each kind, of a size, of an amount of money; the data that it
+  needs and the loss that it should reach; all of it as JSON.
 
 What cannot be planned is `Refused`, with a sentence for the person who asked.
 """

@@ -16,8 +16,8 @@ from cupola_api import pretrainjob
 from cupola_api.quantities import people
 from cupola_api.run import Shape
 from cupola_operator.plan import Refused
-from cupola_operator.plan.model import of_shape
-from cupola_operator.plan.parameters import block, count
+from cupola_operator.plan.anatomy.model import of_shape
+from cupola_operator.plan.anatomy.parameters import block, count
 
 TIED_BELOW = 1_000_000_000
 """Below this many parameters input and output embeddings are one matrix."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from cupola_api.quantities import people
-from cupola_operator.plan.bill import Bill
+from cupola_operator.plan.anatomy.layout import Layout
+from cupola_operator.plan.answers.plan import Alternative, Option, Plan, Training
 from cupola_operator.plan.estimate import Estimate
-from cupola_operator.plan.layout import Layout
-from cupola_operator.plan.plan import Alternative, Option, Plan, Training
-from cupola_operator.plan.price import Money
+from cupola_operator.plan.money.bill import Bill
+from cupola_operator.plan.money.price import Money
 from cupola_operator.report import words
 
 GIB = 2**30

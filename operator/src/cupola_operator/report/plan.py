@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from cupola_api.quantities import people
-from cupola_operator.plan import loss
-from cupola_operator.plan.plan import Plan, Training
-from cupola_operator.plan.price import Money
+from cupola_operator.plan.answers import loss
+from cupola_operator.plan.answers.plan import Plan, Training
+from cupola_operator.plan.money.price import Money
 from cupola_operator.plan.schedule import TOKENS_PER_PARAMETER
 from cupola_operator.report import figures
 from cupola_operator.report.bars import Bar, Part, bars

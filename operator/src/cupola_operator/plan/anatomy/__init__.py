@@ -1,0 +1,1 @@
+"""What a model is made of and what that takes: parameters, FLOPs, memory, under a layout."""

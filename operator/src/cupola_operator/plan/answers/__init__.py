@@ -1,0 +1,1 @@
+"""What `cupola plan` answers: for each kind of resource, for a size, for an amount of money."""

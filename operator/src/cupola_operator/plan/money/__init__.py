@@ -1,0 +1,1 @@
+"""What time on devices comes to: money, energy, failures; rent or buy."""
