@@ -1,8 +1,28 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import BaseModel, Field
 
-from cupola_api.base import Rule, holds
+from cupola_api.base import Model, Rule, holds
+
+
+class Some(Model):
+    number: int = 0
+    names: list[str] = Field(default_factory=list)
+
+
+@pytest.mark.parametrize("update", [None, {}, {"number": 2}, {"names": ["b"]}])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_copy_is_that_of_pydantic(update: dict[str, object] | None, *, deep: bool) -> None:
+    value = Some(names=["a"])
+    copy = value.model_copy(update=update, deep=deep)
+    usual = BaseModel.model_copy(value, update=update, deep=deep)
+    assert copy == usual
+    assert copy.model_fields_set == usual.model_fields_set
+    assert copy.__pydantic_private__ is usual.__pydantic_private__ is None
+    if copy.names == ["a"]:
+        assert (copy.names is value.names) is not deep
+    assert (value.model_copy().names is value.names) is True
 
 
 @pytest.mark.parametrize(

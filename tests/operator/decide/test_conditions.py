@@ -55,6 +55,17 @@ def test_time_moves_with_the_status_only(kit: Any) -> None:
     assert changed == {"Ready", "Reconciling", "Succeeded"}
 
 
+def test_what_is_said_anew_or_of_another_generation_is_written(kit: Any) -> None:
+    first = world(kit)
+    before = conditions(first, Verdict(Phase.WAITING, "One", "one"))
+    known = replace(first, status=first.status.model_copy(update={"conditions": before}))
+    assert conditions(known, Verdict(Phase.WAITING, "One", "one")) == before
+    ready, *_ = conditions(known, Verdict(Phase.WAITING, "One", "another"))
+    assert (ready.type, ready.message) == ("Ready", "another")
+    changed = conditions(replace(known, generation=9), Verdict(Phase.WAITING, "One", "one"))
+    assert {c.observed_generation for c in changed} == {9}
+
+
 @pytest.mark.parametrize(
     ("outdated", "status", "reason"),
     [("", "False", "UpToDate"), ("data changed", "True", "UpstreamChanged")],

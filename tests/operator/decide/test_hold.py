@@ -322,3 +322,16 @@ def test_nothing_holds_what_is_not_valid(bench: Bench) -> None:
 
 
 TASK = {"input": "q", "output": "a"}
+
+
+def test_what_has_not_begun_has_no_end(kit: Any) -> None:
+    seen = Bench(kit).world(deadline="1h")
+    for run in (None, RunStatus(revision=1)):
+        status = seen.status.model_copy(update={"run": run})
+        assert hold._deadline(replace(seen, status=status)) is None
+    begun = seen.status.model_copy(
+        update={"run": RunStatus(revision=1, started_at=text_of(kit.START))}
+    )
+    assert hold._deadline(replace(seen, status=begun)) == kit.START + timedelta(hours=1)
+    assert hold._deadline(replace(Bench(kit).world(), status=begun)) is None
+    assert hold._deadline(Bench(kit).world()) is None

@@ -335,6 +335,20 @@ def test_a_gang_of_which_only_some_pods_are_new_is_broken_in_a_queue_too(
     assert (ended.outcome, ended.reason) == ("Lost", "PodsLost")
 
 
+@pytest.mark.parametrize("over", ["complete", "failed", "deleting"])
+def test_a_job_that_is_over_was_not_evicted(bench: Any, over: str) -> None:
+    before = [attempt(pods=[PodTime(uid="m1", gpus=1), PodTime(uid="w1", gpus=1)])]
+    over_in_queue = job(queue="team", **{over: True})
+    (ended,) = bench(10, jobs=(over_in_queue,), attempts=before).status.attempts
+    assert (ended.outcome, ended.evictions) == ("Lost", None)
+
+
+def test_pods_that_outlived_their_job_say_where_they_ran(bench: Any, kit: Any) -> None:
+    pods = (pod("m", started=kit.START, pool="more"), pod("w", started=kit.START, pool="more"))
+    (found,) = bench(10, pods=pods).status.attempts
+    assert (found.name, found.pool) == ("base-ptj-r1-a1", "more")
+
+
 def test_without_a_queue_new_pods_are_a_broken_gang(bench: Any, kit: Any) -> None:
     before = [attempt(pods=[PodTime(uid="m1", gpus=1), PodTime(uid="w1", gpus=1)])]
     new = (pod("m", uid="m-new", started=kit.START), pod("w", uid="w-new"))

@@ -30,6 +30,7 @@ def world(kit: Any, kind: str, settings: dict[str, Any], **spec: Any) -> Any:
         ("Dataset", {}, FILE, None),
         ("Dataset", {}, BUCKET, None),
         ("Dataset", {}, CLAIM, "spec.sources[0].uri: pvc://raw/a is in a PersistentVolumeClaim"),
+        ("Dataset", {}, CLAIM, "; write file:///path or store:///path"),
         ("Dataset", ON_A_CLUSTER, {}, None),
         ("Dataset", ON_A_CLUSTER, CLAIM, None),
         ("Dataset", ON_A_CLUSTER, BUCKET, None),
@@ -92,7 +93,7 @@ ALLOWED = {"allowed": {"serviceAccounts": ["runs", "more"], "secrets": ["hub"]}}
         (
             {"envFromSecrets": ["hub", "keys"]},
             ALLOWED,
-            "does not allow Secret keys; it allows hub.",
+            "envFromSecrets: this installation does not allow Secret keys; it allows hub.",
         ),
         ({"envFromSecrets": ["keys"]}, {}, "does not allow Secret keys; it allows none."),
     ],

@@ -45,6 +45,31 @@ def test_a_run_that_no_pool_can_take_is_stalled(
         assert status.phase == "Stalled"
 
 
+@pytest.mark.parametrize(
+    ("kind", "layout", "nodes", "gpus", "reason"),
+    [
+        ("PretrainJob", {"nodes": 2}, 1, 2, "PoolTooSmall"),
+        ("PretrainJob", {"nodes": 2}, 2, 2, None),
+        ("PretrainJob", {"gpusPerNode": 1}, 1, 1, None),
+        ("PretrainJob", {"gpusPerNode": 2}, 1, 1, "PoolTooSmall"),
+        ("PretrainJob", {}, 1, 1, "PoolTooSmall"),
+        ("Evaluation", None, 1, 1, None),
+    ],
+)
+def test_each_pool_must_take_what_the_first_one_does(
+    kit: Any, kind: str, layout: dict[str, int] | None, nodes: int, gpus: int, *, reason: str | None
+) -> None:
+    first = kit.SETTINGS.pools[0].model_copy(update={"nodes": 4, "gpus_per_node": 2})
+    second = first.model_copy(update={"name": "b", "nodes": nodes, "gpus_per_node": gpus})
+    settings = kit.SETTINGS.model_copy(update={"pools": [first, second]})
+    fields = {} if layout is None else {"parallelism": layout}
+    seen = replace(world(kit, kind, pools=[first.name, "b"], **fields), settings=settings)
+    verdict = pools.unfit(seen)
+    assert (verdict.reason if verdict else None) == reason
+    if reason is None:
+        assert pools.others(seen, first) == [second]
+
+
 def test_it_is_said_before_anything_is_waited_for(kit: Any) -> None:
     status = decide(world(kit, "PretrainJob", pools=["tpu"])).status
     assert status
