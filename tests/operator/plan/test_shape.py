@@ -44,6 +44,13 @@ def test_a_size_that_no_sensible_shape_has_is_refused(size: int) -> None:
     assert caught.value.reason == "SizeOutOfReach"
 
 
+@pytest.mark.parametrize("size", [101, 130, 175, 405, 540, 1000, 3000])
+def test_a_model_that_is_split_over_many_devices_can_be_split_evenly(size: int) -> None:
+    form = shape.of_size(size * 10**9, vocabulary=128_256, context=8192)
+    assert (form.layers % 16, form.heads % 16) == (0, 0)
+    assert shape.parameters(form) == pytest.approx(size * 10**9, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("size", "vocabulary", "tolerance"),
     [

@@ -22,6 +22,9 @@ from cupola_operator.plan.anatomy.parameters import block, count
 TIED_BELOW = 1_000_000_000
 """Below this many parameters input and output embeddings are one matrix."""
 
+SPLIT_ABOVE = 100_000_000_000
+"""A larger model is split over many devices: its layers and heads come in multiples of 16."""
+
 _LAYERS = 512
 _ASPECT_WEIGHT = 0.1
 """A tenth off the usual width over depth weighs as much as a hundredth off the size asked for."""
@@ -82,8 +85,11 @@ def _candidates(size: int, vocabulary: int, context: int) -> Iterator[Shape]:
         *range(2048, 4096, 256),
         *range(4096, 65_536 + 1, 1024),
     ]
+    multiple = 16 if size > SPLIT_ABOVE else 1
     for hidden in widths:
         heads = hidden // _head(hidden)
+        if heads % multiple:
+            continue
         base = Shape(
             layers=1,
             hidden=hidden,
@@ -94,9 +100,9 @@ def _candidates(size: int, vocabulary: int, context: int) -> Iterator[Shape]:
             context=context,
             tie_embeddings=size < TIED_BELOW,
         )
-        depth = (size - parameters(base)) / block(of_shape(base)) + 1
-        for layers in {math.floor(depth), math.ceil(depth)}:
-            yield base.model_copy(update={"layers": min(_LAYERS, max(1, layers))})
+        depth = ((size - parameters(base)) / block(of_shape(base)) + 1) / multiple
+        for steps in {math.floor(depth), math.ceil(depth)}:
+            yield base.model_copy(update={"layers": min(_LAYERS, max(1, steps) * multiple)})
 
 
 def _head(hidden: int) -> int:
