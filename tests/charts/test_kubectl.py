@@ -131,6 +131,7 @@ def test_all_kinds_are_found_by_short_names_and_by_their_category(server: Any) -
     assert {name.split(".")[0] for name in by_name} == {kind.lower() for kind in KINDS}
 
 
+@pytest.mark.usefixtures("shown")
 def test_explain_reads_like_documentation(server: Any) -> None:
     text = " ".join(server.kubectl("explain", "ptj.spec.budget.maxCost").split())
     assert "The most that all attempts may cost together." in text

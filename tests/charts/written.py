@@ -36,9 +36,10 @@ def _resources() -> list[Object]:
         found: dict[tuple[str, ...], Object] = {}
         patched = simulation.Simulation.patched
 
-        def note(sim: Any, value: Object, view: Any) -> None:
-            patched(sim, value, view)
-            if value["kind"] == sim.kind and condition(value, "Ready"):
+        def note(sim: Any, *told: Any) -> None:
+            patched(sim, *told)
+            value = sim.resource
+            if value and condition(value, "Ready"):
                 seen = copy.deepcopy(value)
                 seen["metadata"]["generation"] = value["status"]["observedGeneration"]
                 found.setdefault(_what(value), seen)
