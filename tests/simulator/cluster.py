@@ -61,8 +61,11 @@ class Api:
             "uid": uid,
             "generation": 1,
             "creationTimestamp": text(int(self.clock())),
+            "resourceVersion": str(next(self._version)),
         }
-        return self.put({**value, "metadata": metadata}, key)
+        value = {**value, "metadata": metadata}
+        self._set(key, {**self.objects[key.kind], key: value}, value)
+        return value
 
     def put(self, value: Object, key: Key | None = None) -> Object:
         """Replace or add an object as it is, with a new version; tells the watchers."""

@@ -56,12 +56,13 @@ class Controllers:
         if job is None:
             return False
         uid = job["metadata"]["uid"]
-        mine = sorted(
+        mine = [
             (one, pod)
             for one, pod in self.api.list("Pod").items()
-            if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences", []))
-        )
-        pods = [pod for _, pod in mine]
+            for owner in pod["metadata"].get("ownerReferences", ())
+            if owner["uid"] == uid
+        ]
+        pods = [pod for _, pod in sorted(mine)]
         versions = tuple(one["metadata"]["resourceVersion"] for one in (job, *pods))
         if self.idle.get(key) == versions:
             return False
@@ -87,6 +88,9 @@ class Controllers:
     def _seen(self, key: Key, value: Object) -> None:
         if key.kind in SYNC:
             self.changed[key] = None
+        elif key.kind == "Pod" and key in self.api.objects["Pod"]:
+            for owner in value["metadata"].get("ownerReferences", []):
+                self.changed[Key(owner["kind"], key.namespace, owner["name"])] = None
         elif key.kind == "Pod":
             # Also those whose owner is another one: a name that becomes free lets a pod be made.
             for kind in SYNC:

@@ -10,6 +10,7 @@ import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import MISSING, fields
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
@@ -26,7 +27,8 @@ from cupola_api.dataset import DatasetStatus
 from cupola_operator import children, names, reconcile, resources
 from cupola_operator.build import configmap, run, storage
 from cupola_operator.cost import ledger
-from cupola_operator.decide import finished, references
+from cupola_operator.decide import dataset, evaluation, finished, references, resolve, training
+from cupola_operator.decide.stage import Stage
 from cupola_operator.local import pytorchjobs
 from cupola_operator.world import World
 
@@ -40,10 +42,21 @@ VALUES = (
     (ledger, "PodTime"),
     (ledger, "Cost"),
     (ledger, "amount"),
+    (ledger, "_seconds"),
     (names, "config_map"),
+    (names, "job"),
+    (names, "training_job"),
     (outcome, "read"),
 )
 """Immutable values that are made again and again from the same few arguments."""
+
+CHILDREN = (
+    (resolve, "config_map"),
+    (dataset, "stage_job"),
+    (training, "pytorch_job"),
+    (evaluation, "evaluation_job"),
+)
+"""What builds the children of a resource."""
 
 
 def _memory(*, always: bool) -> dict[Any, tuple[Any, Any]]:
@@ -138,6 +151,53 @@ def _by_world(build: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+def _by_parts(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Remembers children by the resource and all else that they are built from.
+
+    Deep histories build them anew, and so would see one that comes out in two ways.
+    """
+    known: dict[Any, tuple[Any, Any]] = {}
+
+    def remembered(world: World, *values: Any, **more: Any) -> Any:
+        if simulation.deep():
+            return build(world, *values, **more)
+        read = [world.resource, world.settings]
+        names = [world.uid]
+        for value in (*values, *more.values()):
+            if isinstance(value, children.Resolved):
+                read += [value.run, value.placement]
+                names.append(value.name)
+            elif isinstance(value, list):
+                read += value
+            elif isinstance(value, str | int):
+                names.append(value)
+            else:
+                read.append(value)
+        key = (*names, *map(id, read))
+        if key not in known:
+            if len(known) > LIMIT:
+                known.clear()
+            known[key] = (read, build(world, *values, **more))
+        return known[key][1]
+
+    return remembered
+
+
+def _filled(kind: Any) -> Callable[..., None]:
+    """Makes a frozen dataclass at once, where its own `__init__` sets one field after the other."""
+    defaults = {one.name: one.default for one in fields(kind) if one.default is not MISSING}
+    defaults |= {
+        one.name: one.default_factory()
+        for one in fields(kind)
+        if one.default_factory is not MISSING
+    }
+
+    def fill(self: Any, **values: Any) -> None:
+        self.__dict__.update(defaults, **values)
+
+    return fill
+
+
 def _listed(status: Any) -> Any:
     """What is read of the status of a Dataset to resolve its curation."""
     return isinstance(status, DatasetStatus) and (
@@ -197,11 +257,16 @@ def fast() -> Iterator[None]:
             patch.setattr(kind, "digest", property(digest))
         for name in ("list_run", "curate_run", "pretrain_run", "fine_tune_run", "evaluate_run"):
             patch.setattr(run, name, _by_world(getattr(run, name)))
+        for module, name in CHILDREN:
+            patch.setattr(module, name, _by_parts(getattr(module, name)))
+        for kind in (children.Pod, children.Job, Stage, World):
+            patch.setattr(kind, "__init__", _filled(kind))
         for module, name in VALUES:
             patch.setattr(module, name, lru_cache(LIMIT)(getattr(module, name)))
         for enum in (ConditionStatus, FailureClass, Phase):  # Python's own takes two calls
             patch.setattr(enum, "value", property(attrgetter("_value_")), raising=False)
         patch.setattr(ledger, "total", _by_figures(ledger.total))
+        patch.setattr(ledger, "_interval", _by_identity(ledger._interval, always=True))
         patch.setattr(reconcile, "time", SimpleNamespace(monotonic=simulation.clock))
         patch.setattr(pytorchjobs, "free_port", lambda _: 20_000)
         patch.setattr(pytorchjobs, "address", lambda *_: "127.1.1.1")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def admit(sim: Simulation) -> bool:
     """Let every queued job go on of which nothing runs any more; whether there was any."""
+    if not sim.queues:
+        return False
     waiting = [key for key, job in _queued(sim) if Job.of(job).held and not _active(sim, job)]
     for key in waiting:
         _suspend(sim, key, False)

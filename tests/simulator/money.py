@@ -30,10 +30,10 @@ def equals_the_truth(sim: Simulation) -> None:
     for attempt in attempts:
         _attempt(sim, attempt)
     cost = sim.status["cost"]
-    total = sum(Decimal(a["cost"]) for a in attempts)
-    require(abs(Decimal(cost["accrued"]) - total) < CENT, NAME, f"{cost} but in all {total}")
-    waste = sum(Decimal(a["wasted"]) for a in attempts)
-    require(abs(Decimal(cost["wasted"]) - waste) < CENT, NAME, f"{cost} but in all {waste} wasted")
+    for figure, part in (("accrued", "cost"), ("wasted", "wasted")):
+        total = sum(Decimal(attempt[part]) for attempt in attempts)
+        if abs(Decimal(cost[figure]) - total) >= CENT:
+            raise Broken(NAME, f"{cost} but in all {total} {figure}")
 
 
 def held(run: Run) -> Decimal:
@@ -56,11 +56,11 @@ def _attempt(sim: Simulation, attempt: Object) -> None:
     uid = sim.resource["metadata"]["uid"] if sim.resource else ""
     revision = sim.status["run"]["revision"]
     stage = attempt.get("stage")
+    mine = (attempt["number"], revision, uid)
     runs = [
         run
         for run in sim.nodes.runs.values()
-        if (run.resource, run.revision, run.attempt) == (uid, revision, attempt["number"])
-        and stage in (None, run.stage)
+        if stage in (None, run.stage) and (run.attempt, run.revision, run.resource) == mine
     ]
     closed = sim.written[uid, attempt["name"]]
     if attempt.get("outcome") == "Succeeded":
@@ -72,11 +72,10 @@ def _attempt(sim: Simulation, attempt: Object) -> None:
     recorded = Decimal(attempt.get("gpuSeconds", "0"))
     cost = Decimal(attempt.get("cost", "0"))
     price = _price(sim, revision, stage)
-    if not sim.torn:
-        require(abs(cost - recorded * price / HOUR) < CENT, NAME, f"{recorded} s cost {cost}")
-    require(
-        0 <= Decimal(attempt.get("wasted", "0")) <= cost, NAME, f"{attempt['wasted']} of {cost}"
-    )
+    if not sim.torn and abs(cost - recorded * price / HOUR) >= CENT:
+        raise Broken(NAME, f"{recorded} s cost {cost}")
+    if not 0 <= Decimal(attempt.get("wasted", "0")) <= cost:
+        raise Broken(NAME, f"{attempt['wasted']} of {cost}")
     if not sim.honest:
         return
     _waste(sim, attempt, seen, price)

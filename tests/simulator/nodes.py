@@ -16,6 +16,9 @@ from .cluster import EPOCH, Api, text
 from .program import STEPS, Store, begun, said, stepped, success
 from .runs import NODES, Gang, Run
 
+LISTING = digest_of("listing")
+"""Of what a Dataset's sources hold."""
+
 
 class Nodes:
     """What happens to pods on their nodes."""
@@ -30,7 +33,7 @@ class Nodes:
         """Nodes that the API server does not hear."""
         self.down: set[int] = set()
         """Nodes without power; cut as well."""
-        self.listing = digest_of("listing")
+        self.listing = LISTING
         self.mute = False
         self.full: set[str] = set()
         """Pools that have no room."""

@@ -59,8 +59,10 @@ class View:
         self.found: dict[str, tuple[Any, Any, list[Object]]] = {}
         """What was last found of a kind: in which list, by which labels."""
         self.fault: Fault | None = None
+        self.started: set[str] = set()
+        """Of the pods that were last found, those that had started."""
         self.glimpsed: set[str] = set()
-        """Pods of the last list that had started."""
+        """Those that this look found."""
         self.resolved = True
         """Whether the last list of ConfigMaps was the newest."""
         self.patches = 0
@@ -80,18 +82,22 @@ class View:
             self._befalls(self.fault)
         past = self.sim.api.past[kind]
         newest = len(past) - 1
-        at = max(self.at.get(kind, 0), newest - self.lag.get(kind, 0))
+        at = newest
+        if kind in self.lag:
+            at = max(self.at.get(kind, 0), newest - self.lag[kind])
         self.at[kind] = at
         listed, wanted, found = self.found.get(kind, (None, None, []))
         if listed is not past[at] or wanted != labels:
             found = _labelled(past[at], labels)
             self.found[kind] = (past[at], labels, found)
+            if kind == "Pod":
+                self.started = {
+                    value["metadata"]["uid"]
+                    for value in found
+                    if value.get("status", {}).get("startTime")
+                }
         if kind == "Pod":
-            self.glimpsed = {
-                value["metadata"]["uid"]
-                for value in found
-                if value.get("status", {}).get("startTime")
-            }
+            self.glimpsed = self.started
         elif kind == "ConfigMap":
             self.resolved = at == newest or len(found) == len(_labelled(past[-1], labels))
         return found

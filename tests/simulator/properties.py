@@ -109,17 +109,23 @@ def conditions_agree(status: Object) -> None:
     """Exactly one of Ready, Reconciling, Stalled and Suspended is true, as the phase says."""
     name = "conditions agree"
     phase, said = status["phase"], status["conditions"]
-    true = {c["type"] for c in said if c["status"] == "True"} - {"Outdated"}
+    true, by_type, reasons = set(), {}, set()
+    for condition in said:
+        by_type[condition["type"]] = condition
+        reasons.add(condition["reason"])
+        if condition["status"] == "True":
+            true.add(condition["type"])
+    true.discard("Outdated")
     if true != TRUE_IN.get(phase, UNDER_WAY):
         raise Broken(name, f"in {phase} {true} are true")
-    if len({c["type"] for c in said}) < len(said):
+    if len(by_type) < len(said):
         raise Broken(name, f"a type twice: {said}")
-    for reason in {c["reason"] for c in said}:
+    for reason in reasons:
         if not CAMEL.fullmatch(reason):
             raise Broken(name, f"reason {reason!r}")
-    for condition in said:
-        if not condition["message"] and condition["type"] in {"Ready", *true}:
-            raise Broken(name, f"{condition['type']} says nothing")
+    for kind in ("Ready", *true):
+        if kind in by_type and not by_type[kind]["message"]:
+            raise Broken(name, f"{kind} says nothing")
 
 
 def attempts_are_a_history(before: Object, status: Object) -> None:
@@ -215,15 +221,18 @@ def nothing_is_leaked(sim: Simulation) -> None:
         for key, pod in sim.api.list("Pod").items()
         if phase_of(pod) not in ("Succeeded", "Failed")
     ]
-    require(not live, name, f"live pods {live}")
-    require(not sim.alive(), name, f"programs at work {[run.key.name for run in sim.alive()]}")
+    if live:
+        raise Broken(name, f"live pods {live}")
+    if alive := sim.alive():
+        raise Broken(name, f"programs at work {[run.key.name for run in alive]}")
     if sim.resource is None:
         return
     named = {}
     for attempt in sim.status.get("attempts", []):
         named[attempt.get("stage")] = attempt["name"]
     jobs = {key.name for kind in ("Job", "PyTorchJob") for key in sim.api.list(kind)}
-    require(jobs <= set(named.values()), name, f"jobs {jobs} but last attempts are {named}")
+    if not jobs <= set(named.values()):
+        raise Broken(name, f"jobs {jobs} but last attempts are {named}")
 
 
 def nothing_is_left(sim: Simulation) -> None:
@@ -236,7 +245,8 @@ def it_ends(sim: Simulation) -> None:
     """At rest a run has Succeeded, Failed or Stalled, with a reason and a sentence."""
     phase = sim.status.get("phase")
     ready = [c for c in sim.status.get("conditions", []) if c["type"] == "Ready"]
-    require(phase in ENDS, "it ends", f"it rests in {phase}: {ready}")
+    if phase not in ENDS:
+        raise Broken("it ends", f"it rests in {phase}: {ready}")
     require(len(ready) == 1 and ready[0]["message"], "it ends", ready)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import accumulate
 from typing import NamedTuple
 
 from . import course, faults, people, scarcity, trouble
@@ -16,8 +17,9 @@ KINDS = ("PretrainJob", "PretrainJob", "PretrainJob", "Dataset", "FineTune", "Ev
 SOURCES = (course, trouble, faults, people, scarcity)
 """The modules that name events."""
 
-_GOOD = sorted(GOOD), [GOOD[name][0] for name in sorted(GOOD)]
-_BAD = sorted(BAD), [BAD[name][0] for name in sorted(BAD)]
+_GOOD = sorted(GOOD), [*accumulate(GOOD[name][0] for name in sorted(GOOD))]
+_BAD = sorted(BAD), [*accumulate(BAD[name][0] for name in sorted(BAD))]
+"""Names, and their weights added up."""
 
 
 DEEP = 10
@@ -75,7 +77,8 @@ def by_seed(seed: int) -> Failure | None:
     script: list[Choice] = []
     try:
         with _operator_errors():
-            names = rng.choices(_GOOD[0], _GOOD[1], k=length) + rng.choices(*_BAD, k=trouble)
+            names = rng.choices(_GOOD[0], cum_weights=_GOOD[1], k=length)
+            names += rng.choices(_BAD[0], cum_weights=_BAD[1], k=trouble)
             if queued:
                 names += ["evict"] * rng.randint(1, 3)
             rng.shuffle(names)

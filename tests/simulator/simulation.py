@@ -13,7 +13,7 @@ from typing import Any
 from cupola_api.outcome import FailureClass
 from cupola_operator.children import PATIENCE, PLACEMENT, time_of
 from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.labels import RETRY
+from cupola_operator.labels import QUEUE, RETRY
 from cupola_operator.local.controller import phase_of
 
 from . import kueue, properties
@@ -44,6 +44,11 @@ _playing: list[Simulation] = []
 def clock() -> float:
     """The time of the simulation that is played; the Reconciler's monotonic clock."""
     return _playing[0].now
+
+
+def deep() -> bool:
+    """Whether `decide` is tried after every event of the simulation that is played."""
+    return _playing[0].deep
 
 
 @lru_cache
@@ -88,6 +93,8 @@ class Simulation:
         """uids of objects that somebody else made."""
         self.prices: list[tuple[Key, Decimal]] = []
         """Of a device hour, by the ConfigMap that was made with it."""
+        self.queues = False
+        """Whether anything was ever made that Kueue admits."""
         self.torn = False
         """Whether the resolved run was ever deleted."""
         self.skews: list[float] = []
@@ -97,6 +104,9 @@ class Simulation:
         self.by_hand: set[str] = set()
         self.made: dict[tuple[str, str, str], str] = {}
         self.before: tuple[str, Object] | None = None
+        self._pods: dict[Key, Object] | None = None
+        self._runs: list[Run] = []
+        """What `runs` said of these pods."""
         for other in UPSTREAM[kind]:
             self.api.create(done(other))
         self.first = self.api.create(resource(kind))
@@ -121,8 +131,12 @@ class Simulation:
 
     def runs(self) -> list[Run]:
         """Pods that are not over, and those whose objects are still there."""
-        pods = sorted(self.api.objects["Pod"].items())
-        return [self.nodes.runs[pod["metadata"]["uid"]] for _, pod in pods]
+        pods = self.api.objects["Pod"]
+        if pods is not self._pods:
+            runs = self.nodes.runs
+            self._pods = pods
+            self._runs = [runs[pod["metadata"]["uid"]] for _, pod in sorted(pods.items())]
+        return self._runs
 
     def alive(self) -> list[Run]:
         """Pods whose programs run, also those that the cluster knows nothing of any more."""
@@ -144,6 +158,7 @@ class Simulation:
 
     def created(self, value: Object) -> None:
         properties.child_is_made_once(self, value)
+        self.queues = self.queues or QUEUE in value["metadata"].get("labels", {})
         if value["kind"] == "ConfigMap":
             self.prices.append((key_of(value), _price(value["metadata"]["annotations"][PLACEMENT])))
 

@@ -274,8 +274,11 @@ def _run_of(text: str) -> contract.Run:
 
 def owner_of(value: Object) -> dict[str, Any]:
     """The controller's entry of an object's ownerReferences; empty if it has none."""
-    owners = value["metadata"].get("ownerReferences") or []
-    return next((owner for owner in owners if owner.get("controller")), {})
+    owners: list[dict[str, Any]] = value["metadata"].get("ownerReferences") or []
+    for owner in owners:
+        if owner.get("controller"):
+            return owner
+    return {}
 
 
 def time_of(text: Any) -> datetime | None:

@@ -123,7 +123,7 @@ def _speaker(pods: tuple[Pod, ...], kind: str, revision: int) -> Pod | None:
     running = [
         pod
         for pod in pods
-        if pod.running and pod.revision == revision and (pod.master or kind == "Evaluation")
+        if (pod.master or kind == "Evaluation") and pod.revision == revision and pod.running
     ]
     return max(running, key=lambda pod: pod.attempt, default=None)
 

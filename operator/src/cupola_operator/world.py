@@ -63,7 +63,7 @@ class World:
 
     def with_status(self, status: Status) -> World:
         """The same world with another status."""
-        return self.but(status=status)
+        return self if status is self.status else self.but(status=status)
 
     def but(self, **changes: Any) -> World:
         """The same world with other values of some fields; the spec is none of them."""

@@ -87,9 +87,13 @@ def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name
 
 def _missed(world: World, name: str) -> bool:
     """Whether a later stage missed the output of this one after it succeeded."""
-    last = max((i for i, a in enumerate(world.status.attempts) if a.stage == name), default=0)
-    later = list(STAGES)[list(STAGES).index(name) + 1 :]
-    return any(a.stage in later and a.reason == MISSING for a in world.status.attempts[last:])
+    order = list(STAGES)
+    for attempt in reversed(world.status.attempts):
+        if attempt.stage == name:
+            return False
+        if attempt.reason == MISSING and attempt.stage in order[order.index(name) + 1 :]:
+            return True
+    return False
 
 
 def _lists(outcome: Outcome) -> bool:

@@ -48,8 +48,10 @@ class Stage:
 
     def job(self, world: World, number: int) -> Job | None:
         """The Job or PyTorchJob of an attempt, if it is there."""
-        mine = (world.revision, self.label, number)
-        return next((j for j in world.jobs if (j.revision, j.stage, j.attempt) == mine), None)
+        for job in world.jobs:
+            if (job.attempt, job.stage, job.revision) == (number, self.label, world.revision):
+                return job
+        return None
 
     def jobs(self, world: World) -> list[Job]:
         """Those of all its attempts that are there, oldest first."""
