@@ -22,7 +22,7 @@ import pytest
 
 from cupola_api import outcome
 from cupola_api import run as contract
-from cupola_api.common import ConditionStatus, FailureClass, Phase
+from cupola_api.common import ConditionStatus, FailureClass, Phase, Status
 from cupola_api.dataset import DatasetStatus
 from cupola_operator import children, names, reconcile, resources
 from cupola_operator.build import configmap, run, storage
@@ -101,6 +101,31 @@ def _by_name_and_identity(
         return result
 
     return remembered
+
+
+def _as_written(
+    read: Callable[[Any, Any], Any], write: Callable[[Any], Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Both, where what is read of what was written is what it was written from.
+
+    Deep histories read it, and at its end so does every one.
+    """
+    known: dict[int, tuple[Any, Any]] = {}
+    simulation.memories.append(known)
+
+    def reads(key: Any, value: Any) -> Any:
+        found = known.get(id(value))
+        if found is not None and found[0] is value:
+            return found[1]
+        return read(key, value)
+
+    def writes(status: Any) -> Any:
+        value = write(status)
+        if not simulation.deep():
+            known[id(value)] = (value, status)
+        return value
+
+    return reads, writes
 
 
 def _by_spec(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -237,7 +262,9 @@ def fast() -> Iterator[None]:
         patch.setattr(children.Job, "of", staticmethod(_by_identity(children.Job.of)))
         patch.setattr(children.Resolved, "of", staticmethod(_by_identity(children.Resolved.of)))
         patch.setattr(resources, "parse", _by_spec(resources.parse))
-        patch.setattr(resources, "read_status", _by_name_and_identity(resources.read_status))
+        reads, writes = _as_written(_by_name_and_identity(resources.read_status), Status.to_json)
+        patch.setattr(resources, "read_status", reads)
+        patch.setattr(Status, "to_json", writes)
         for module in (resources, finished, references):
             patch.setattr(module, "refers_to", refers_to)
         patch.setattr(resources, "reference_of", _by_name_and_identity(resources.reference_of))

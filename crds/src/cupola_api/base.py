@@ -57,6 +57,7 @@ def _number(text: str) -> int | float:
     return number if -(2**63) <= number < 2**63 else float(text)
 
 
+_new = object.__new__
 _set = object.__setattr__
 
 
@@ -74,9 +75,14 @@ class Model(BaseModel):
         """As pydantic's, at a quarter of its cost: status is copied a dozen times at every look."""
         if deep:
             return super().model_copy(update=update, deep=True)
-        copy = type(self).__new__(type(self))
-        _set(copy, "__dict__", {**self.__dict__, **(update or {})})
-        _set(copy, "__pydantic_fields_set__", self.__pydantic_fields_set__.union(update or ()))
+        copy = _new(type(self))
+        fields = copy.__dict__
+        fields.update(self.__dict__)
+        known = self.__pydantic_fields_set__
+        if update:
+            fields.update(update)
+            known = known.union(update)
+        _set(copy, "__pydantic_fields_set__", known)
         _set(copy, "__pydantic_extra__", None)
         _set(copy, "__pydantic_private__", None)
         return copy
