@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 
+from .conftest import SYSTEM
 from .harness import (
     OURS,
     Bucket,
@@ -15,34 +16,12 @@ from .harness import (
     creates,
     ctl,
     disturbs,
-    is_running,
     kubectl,
     model,
     ready,
     until,
 )
-
-SYSTEM = "cupola-system"
-CHILDREN = {"configmaps", "pytorchjobs"}
-
-
-def ends_as_if_nothing_had_been(
-    space: Space, name: str, bucket: Bucket, reference: bytes, attempts: int
-) -> Object:
-    """The run has Succeeded with the same bytes; every child was made once, and no pod is left."""
-    status = space.wait("ptj", name, "Succeeded", timeout=300)
-    assert model(bucket, status) == reference
-    assert len(status["attempts"]) == attempts, status["attempts"]
-    if OURS:
-        made = creates(space, CHILDREN, name)
-        assert set(made.values()) == {1}, made
-        assert sum(key.startswith("pytorchjobs/") for key in made) == attempts
-    until(
-        f"no pod of {name} runs",
-        lambda: not any(is_running(pod) for pod in space.list("pods", name)),
-        timeout=60,
-    )
-    return status
+from .undisturbed import CHILDREN, ends_as_if_nothing_had_been
 
 
 def test_a_pod_of_the_master_is_deleted(

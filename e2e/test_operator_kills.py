@@ -9,7 +9,7 @@ from pathlib import Path
 from .conftest import SYSTEM
 from .harness import Bucket, Object, Space
 from .killing import Write, operator_outside
-from .test_faults import ends_as_if_nothing_had_been
+from .undisturbed import ends_as_if_nothing_had_been
 
 WRITES = {
     "a ConfigMap is created": ("POST", r"/configmaps\b"),

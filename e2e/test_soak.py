@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import SYSTEM
 from .harness import ENDS, Bucket, Object, Space, ctl, disturbs, kubectl, model, until
-from .test_faults import ends_as_if_nothing_had_been
+from .undisturbed import ends_as_if_nothing_had_been
 
 pytestmark = [disturbs, pytest.mark.soak, pytest.mark.timeout(1800)]
 
