@@ -33,6 +33,10 @@ soak: setup ## real trainings, killed at random times, here and then on a cluste
 	@$(BIN)/pytest -n 0 -m soak -s tests/main_job
 	@e2e/run -m soak -s
 
+.PHONY: bench-curation
+bench-curation: setup ## curation beside datatrove, on text of Debian packages (10 minutes)
+	@$(BIN)/python bench/curation/compare.py
+
 .PHONY: e2e
 e2e: setup ## the tests that need a cluster: one is started, and taken down again
 	@e2e/run
@@ -75,12 +79,11 @@ crds: setup ## generate CRDs, references, chart schema and dashboard from the ty
 	@$(BIN)/python scripts/dashboard.py
 
 .PHONY: crds-check
-crds-check: setup ## fail if what is generated differs from the types
+crds-check: setup ## fail if what is generated differs from the types; tests check docs/explanation/published-runs.md
 	@$(BIN)/python -m cupola_api.crd crds --check
 	@$(BIN)/python -m cupola_api.reference docs/reference/api.md --check
 	@$(BIN)/python -m cupola_operator.measure.reference docs/reference/metrics.md --check
 	@$(BIN)/python -m cupola_operator.plan.answers.guide docs/explanation/guide.md --check
-	@$(BIN)/python -m cupola_operator.plan.speed.published_page docs/explanation/published-runs.md --check
 	@$(BIN)/python scripts/chart.py --check
 	@$(BIN)/python scripts/dashboard.py --check
 
