@@ -32,6 +32,11 @@ PROGRESS_COLUMN = Column(
 ETA_COLUMN = Column(
     name="ETA", path=".status.progress.eta", description="When the run should end, UTC."
 )
+PLANNED_COLUMN = Column(
+    name="Planned",
+    path=".status.plan.cost.expected",
+    description="Money that the run should cost, in status.plan.currency.",
+)
 COST_COLUMN = Column(
     name="Cost",
     path=".status.cost.accrued",
@@ -67,6 +72,7 @@ TRAINING_COLUMNS = (
         description="Training loss of the last step, nats per token.",
     ),
     ETA_COLUMN,
+    PLANNED_COLUMN,
     COST_COLUMN,
     AGE_COLUMN,
     Column(

@@ -7,8 +7,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
+from cupola_api.amounts import Amount, Time
 from cupola_api.base import Model, Rule, Ruled
 from cupola_api.columns import Column
+from cupola_api.forecast import Forecast
+from cupola_api.spent import Causes, Spent, Told
 
 Name = Annotated[
     str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=36)
@@ -27,12 +30,6 @@ Uri = Annotated[str, Field(pattern=PLACE, max_length=1024)]
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 """The sha256 of something, as `sha256:<64 hex digits>`."""
-
-Time = Annotated[str, Field(max_length=40)]
-"""A moment, RFC 3339 in UTC."""
-
-Amount = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", max_length=40)]
-"""A decimal number in a status; a string, so that no digit is lost."""
 
 Revision = Annotated[
     int,
@@ -152,6 +149,11 @@ class RunStatus(Model):
         None,
         description="When it was resolved, or retried by annotation; a deadline counts from it.",
     )
+    spent_before: Amount | None = Field(
+        None,
+        description="What earlier resources of this kind and name spent on this revision before they "
+        "were deleted; a budget counts it too.",
+    )
 
 
 class Progress(Model):
@@ -178,16 +180,25 @@ class Progress(Model):
 
 
 class Cost(Model):
-    """What the run has cost and will cost. Amounts are decimal strings in `currency`."""
+    """What the run has cost and will cost. Amounts are decimal strings in `currency`.
 
-    currency: str = Field(max_length=8, description="ISO 4217 code.")
-    accrued: Amount = Field(description="Spent so far, all attempts.")
-    projected: Amount = Field(description="Spent at the end if the present speed holds.")
-    wasted: Amount = Field(
-        description="The part of accrued that bought nothing: work lost after the last checkpoint "
-        "of a failed attempt."
+    A run of which a pool has no price goes without money: what is money is absent then.
+    """
+
+    currency: str | None = Field(None, max_length=8, description="ISO 4217 code.")
+    accrued: Amount | None = Field(None, description="Spent so far, all attempts.")
+    projected: Amount | None = Field(
+        None, description="Spent at the end if the present speed and prices hold."
     )
+    wasted: Amount | None = Field(
+        None,
+        description="The part of accrued that bought nothing: lost work, and devices held idle.",
+    )
+    causes: Causes | None = Field(None, description="Accrued by cause.")
     gpu_hours: Amount = Field(description="Device hours so far (on a CPU pool: CPU slot hours).")
+    queue_seconds: Amount = Field(
+        "0", description="Seconds in which attempts waited for devices and held none."
+    )
     energy_kwh: Amount = Field(description="Energy so far by the pool's stated watts, kWh.")
 
 
@@ -202,6 +213,11 @@ class PodTime(Model):
         None, max_length=63, description="Succeeded or Failed; absent while its end is not seen."
     )
     estimated: bool = Field(False, description="Whether its node did not observe its end.")
+    spot: bool | None = Field(
+        None,
+        description="Whether its node can be taken away and costs the spot price; absent = not known, "
+        "or no matter.",
+    )
 
 
 class Attempt(Model):
@@ -219,14 +235,23 @@ class Attempt(Model):
     evictions: int | None = Field(
         None, ge=1, description="How often Kueue took its devices away and it waited anew."
     )
-    evicted_seconds: Amount | None = Field(
-        None, description="The part of gpuSeconds that its evicted pods used."
+    evicted: Spent | None = Field(None, description="What its evicted pods used.")
+    queued_at: Time | None = Field(
+        None, description="When it was made, or evicted last: it waited for devices from then."
+    )
+    queue_seconds: Amount | None = Field(
+        None, description="Seconds that it waited for devices and held none, evictions included."
     )
     started_at: Time | None = Field(None, description="When its first pod started.")
     ended_at: Time | None = Field(None, description="When its last pod ended.")
     gpu_seconds: Amount = Field("0", description="Device seconds used.")
-    cost: Amount = Field("0", description="Money spent.")
-    wasted: Amount = Field("0", description="The part that bought nothing.")
+    causes: Causes | None = Field(None, description="Those device seconds by cause.")
+    cost: Amount | None = Field(None, description="Money spent; absent without a price.")
+    costs: Causes | None = Field(None, description="That money by cause.")
+    wasted: Amount | None = Field(
+        None, description="The part that bought nothing: lost work, and devices held idle."
+    )
+    told: Told | None = Field(None, description="What its pods said of their own time.")
     estimated: bool = Field(False, description="Whether its end was not observed but estimated.")
     outcome: str | None = Field(
         None,
@@ -276,6 +301,9 @@ class Status(Model):
         default_factory=list, max_length=8, description="Observations, one of each type."
     )
     run: RunStatus | None = Field(None, description="The run that this status speaks of.")
+    plan: Forecast | None = Field(
+        None, description="What the run should take, said before its pods start."
+    )
     progress: Progress | None = Field(None, description="How far the run is.")
     cost: Cost | None = Field(None, description="What the run costs.")
     attempts: list[Attempt] = Field(

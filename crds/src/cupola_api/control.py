@@ -22,6 +22,13 @@ class OnExceeded(StrEnum):
     FAIL = "Fail"
 
 
+class Admission(StrEnum):
+    """What becomes of a run whose plan says that its limits cannot be kept."""
+
+    ENFORCE = "Enforce"
+    IGNORE = "Ignore"
+
+
 class Budget(Ruled):
     """What a run may cost. It is stopped before it costs more, with time left for a checkpoint."""
 
@@ -71,7 +78,7 @@ class Control(Ruled):
     """The fields of every spec that may change at any time, without a new revision."""
 
     mutable: ClassVar[set[str]] = {
-        *("suspend", "deadline", "budget", "recovery"),
+        *("suspend", "deadline", "budget", "admission", "recovery"),
         *("queue", "podTemplate"),
     }
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -91,6 +98,12 @@ class Control(Ruled):
         "included; then it is stopped with a checkpoint and has Failed.",
     )
     budget: Budget | None = Field(None, description="What it may cost; absent = no limit.")
+    admission: Admission = Field(
+        Admission.ENFORCE,
+        description="Enforce: it does not start if even the lowest estimate of its plan is more than "
+        "budget, deadline or the memory of a device allow. Ignore: it starts all the same, and is stopped "
+        "when it reaches them.",
+    )
     recovery: Recovery = Field(default_factory=Recovery, description="How often it is tried again.")
     queue: QueueName | None = Field(
         None,

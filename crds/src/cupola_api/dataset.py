@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -13,15 +14,30 @@ from cupola_api.columns import (
     ATTEMPT_COLUMN,
     COST_COLUMN,
     PHASE_COLUMN,
+    PLANNED_COLUMN,
     PROGRESS_COLUMN,
     REASON_COLUMN,
     WASTED_COLUMN,
     Column,
 )
-from cupola_api.common import Digest, Metadata, Name, Resource, Revision, Status, Uri
+from cupola_api.common import PLACE, Digest, Metadata, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
+from cupola_api.filters import (
+    Benchmark,
+    BlockList,
+    Classifier,
+    Decontamination,
+    Examples,
+    FieldName,
+    Language,
+    Quality,
+)
 
-FieldName = Annotated[str, Field(min_length=1, max_length=128)]
+SOURCE = (
+    PLACE + r"|^hf://[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*"
+    r"(@[^@/#\x00-\x20\x7f]+)?(/[^@/#\x00-\x20\x7f]+)?(#[^@/#\x00-\x20\x7f]+)?$"
+)
+"""Pattern of where a source is: a place in storage, or `hf://org/name[@revision][/config][#split]`."""
 
 
 class Format(StrEnum):
@@ -31,47 +47,47 @@ class Format(StrEnum):
     PARQUET = "Parquet"
     TEXT = "Text"
     PYTHON = "Python"
+    WARC = "Warc"
+    WET = "Wet"
 
 
 class Source(Model):
     """Files that hold documents."""
 
     name: Name = Field(description="Its name in counts, reports and lineage.")
-    uri: Uri = Field(
+    uri: str = Field(
+        pattern=SOURCE,
+        max_length=1024,
         description="A file, or a folder that is read recursively in sorted order. Compressed "
-        "Jsonl and Text (.gz, .zst) is read as it is."
+        "Jsonl and Text (.gz, .zst) is read as it is. hf://org/name[@revision][/config][#split] is a "
+        "dataset of the Hugging Face hub, of which the split train is read if none is named. A file "
+        "*.paths or *.paths.gz is a list of files, such as Common Crawl has one for each crawl: a "
+        "path a line, in the bucket of the list.",
     )
     format: Format = Field(
         description="Jsonl: one JSON object a line. Parquet: one row a document. Text: one "
         "document a file (*.txt, *.md and their compressed forms in a folder). Python: one "
-        "document a source file (*.py)."
+        "document a source file (*.py). Warc: the main text of each page of a web archive "
+        "(*.warc.gz, *.warc). Wet: the text that Common Crawl made of each (*.wet.gz, *.wet)."
     )
     text: FieldName = Field(
-        "text", description="The field of a Jsonl or Parquet record that holds the document."
+        "text",
+        description="The field of a Jsonl or Parquet record that holds the document; meta.body is "
+        "the field body of the record in meta. A field url is taken for where it is from.",
+    )
+    max_files: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Read that many of its files at most, spread evenly over all in their order.",
     )
 
 
-class QualityRules(StrEnum):
-    """A family of quality rules: what is junk in prose is normal in code."""
+class DedupScope(StrEnum):
+    """Among which documents copies are looked for."""
 
-    PROSE = "Prose"
-    CODE = "Code"
-
-
-class Quality(Model):
-    """Drops documents that a model should not learn from; each drop is counted by rule."""
-
-    rules_for: QualityRules = Field(
-        QualityRules.PROSE,
-        alias="rules",
-        description="Prose: rules after Gopher and C4 (length, symbols, stop words, repetition). "
-        "Code: rules after The Stack and StarCoder (line lengths, alphanumeric share, generated "
-        "or data-like files, code that does not parse).",
-    )
-    min_words: int | None = Field(
-        None, ge=0, le=100_000, description="Fewer words drop a document; 50 for Prose, 5 for Code."
-    )
-    max_words: int = Field(100_000, ge=1, le=100_000_000, description="More words drop a document.")
+    ALL = "All"
+    SOURCE = "Source"
 
 
 class Dedup(Model):
@@ -87,6 +103,13 @@ class Dedup(Model):
         le=1,
         description="Jaccard similarity of word 5-grams from which a document counts as a copy of "
         "another; 1 removes exact copies only.",
+    )
+    scope: DedupScope = Field(
+        DedupScope.ALL,
+        description="All: a document goes if it is a copy of any other. Source: only if it is one of "
+        "a document of its own source. With a source for each crawl of the web that left better "
+        "data than All (FineWeb: what stays of old crawls is what nobody copied, arXiv "
+        "2406.17557).",
     )
 
 
@@ -106,7 +129,12 @@ class PiiAction(StrEnum):
     """What happens to private data."""
 
     REDACT = "Redact"
+    HASH = "Hash"
     DROP = "Drop"
+
+
+PII_KEY = "CUPOLA_PII_KEY"
+"""Environment variable of the pods that clean: the key of the placeholders of action Hash."""
 
 
 class Pii(Model):
@@ -114,8 +142,11 @@ class Pii(Model):
 
     action: PiiAction = Field(
         PiiAction.REDACT,
-        description="Redact: replace each finding by a typed placeholder such as <EMAIL>. "
-        "Drop: drop the document.",
+        description="Redact: replace each finding by a typed placeholder such as <EMAIL>. Hash: by "
+        "one that is the same for the same finding, such as <EMAIL:kcpmhaegdjfonbil>, made with the "
+        "key in the variable CUPOLA_PII_KEY (16 characters or more; a Secret in "
+        "podTemplate.envFromSecrets), which whoever has the data must not have. Drop: drop the "
+        "document.",
     )
     kinds: list[PiiKind] = Field(
         default_factory=lambda: list(PiiKind),
@@ -125,17 +156,104 @@ class Pii(Model):
     )
 
 
-class Curation(Model):
+class NamedFile(Model):
+    """A file that curation reads besides the sources."""
+
+    name: str = Field(description="The rule that it is of.")
+    uri: str = Field(description="Where it is.")
+
+
+_WithUri = TypeVar("_WithUri", BlockList, Benchmark, Examples)
+
+
+class Curation(Ruled):
     """What is done to documents, in this order. Absent = off, `{}` = on with good defaults."""
 
+    rules: ClassVar = (
+        Rule(
+            "!has(self.blockLists) || self.blockLists.all(b, "
+            "self.blockLists.exists_one(c, c.name == b.name))",
+            "blockLists must have different names",
+        ),
+        Rule(
+            "!has(self.decontamination) || self.decontamination.benchmarks.all(b, "
+            "self.decontamination.benchmarks.exists_one(c, c.name == b.name))",
+            "decontamination.benchmarks must have different names",
+        ),
+    )
+
+    block_lists: list[BlockList] | None = Field(
+        None, min_length=1, max_length=8, description="Drop documents by their words or address."
+    )
+    language: Language | None = Field(
+        None, description="Tell the languages of documents, and drop some."
+    )
     quality: Quality | None = Field(None, description="Drop documents of low quality.")
+    classifier: Classifier | None = Field(
+        None, description="Drop documents that are like bad ones rather than good ones."
+    )
+    decontamination: Decontamination | None = Field(
+        None, description="Drop documents that hold text of benchmarks."
+    )
     pii: Pii | None = Field(None, description="Redact private data.")
     dedup: Dedup | None = Field(None, description="Remove copies.")
+    max_bad: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the records of a source, and of its files, that may be broken: cut "
+        "short, corrupt, not UTF-8, too large. They are quarantined: counted and listed with the "
+        "reason. More of them fail the run.",
+    )
+
+    def files(self) -> list[NamedFile]:
+        """The files that curation reads besides the sources: name of their rule, and place."""
+        places = {f"block-{one.name}": one.uri for one in self.block_lists or ()}
+        if self.classifier:
+            places |= {
+                "classifier-good": self.classifier.good.uri,
+                "classifier-bad": self.classifier.bad.uri,
+            }
+        if self.decontamination:
+            against = self.decontamination.benchmarks
+            places |= {f"benchmark-{one.name}": one.uri for one in against}
+        return [NamedFile(name=name, uri=uri) for name, uri in places.items()]
+
+    def resolved(self, resolve: Callable[[str], str]) -> Curation:
+        """The same with every place of `files` as `resolve` gives it."""
+
+        def there(one: _WithUri) -> _WithUri:
+            return one.model_copy(update={"uri": resolve(one.uri)})
+
+        changes: dict[str, Any] = {}
+        if self.block_lists:
+            changes["block_lists"] = [there(one) for one in self.block_lists]
+        if self.classifier:
+            sets = {"good": there(self.classifier.good), "bad": there(self.classifier.bad)}
+            changes["classifier"] = self.classifier.model_copy(update=sets)
+        if self.decontamination:
+            benchmarks = [there(one) for one in self.decontamination.benchmarks]
+            changes["decontamination"] = self.decontamination.model_copy(
+                update={"benchmarks": benchmarks}
+            )
+        return self.model_copy(update=changes) if changes else self
+
+
+class TokenizerAlgorithm(StrEnum):
+    """How a tokenizer cuts words into tokens of its vocabulary."""
+
+    BPE = "Bpe"
+    WORD_PIECE = "WordPiece"
 
 
 class TrainTokenizer(Model):
-    """Train a byte-level BPE tokenizer on the curated text."""
+    """Train a tokenizer on the curated text. It works on bytes, so it knows every text."""
 
+    algorithm: TokenizerAlgorithm = Field(
+        TokenizerAlgorithm.BPE,
+        description="Bpe: bytes are joined in the order of the training. WordPiece: from left to "
+        "right the longest entry that fits. Bpe encodes some six times as fast.",
+    )
     vocab_size: int = Field(
         32_000, ge=512, le=1_000_000, description="Entries, special tokens included."
     )
@@ -146,8 +264,8 @@ class TokenizerChoice(Ruled):
 
     rules: ClassVar = (
         Rule(
-            "has(self.train) != has(self.dataset)",
-            "choose one tokenizer: write either train: {vocabSize: N} or dataset: NAME",
+            "(has(self.train) ? 1 : 0) + (has(self.dataset) ? 1 : 0) + (has(self.uri) ? 1 : 0) == 1",
+            "choose one tokenizer: write train: {vocabSize: N}, dataset: NAME or uri: URI",
         ),
     )
 
@@ -156,6 +274,12 @@ class TokenizerChoice(Ruled):
         None,
         description="Take that of another Dataset. Datasets that are mixed in one training need "
         "the same tokenizer.",
+    )
+    uri: Uri | None = Field(
+        None,
+        description="Take that of a file tokenizer.json, as Hugging Face's libraries write it, of "
+        "64 MiB at most. Its template for the ends of a text is left out, and the tokens "
+        "<|endoftext|> and <|pad|> are added if it lacks them.",
     )
 
 
@@ -202,6 +326,11 @@ class DatasetSpec(Control):
         "is held out in every run.",
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of the shuffle.")
+    keep_documents: bool = Field(
+        True,
+        description="Keep the documents that stay beside the tokens, as compressed JSON lines: so "
+        "that people can look at their data.",
+    )
     output: Uri | None = Field(
         None, description="Where artifacts go; the installation's store by default."
     )
@@ -214,10 +343,19 @@ class DatasetSpec(Control):
 
 
 class RuleCount(Model):
-    """Documents that one rule dropped, or findings of one kind of private data."""
+    """Documents that one rule dropped or of one language, or findings of one kind of private data."""
 
-    name: str = Field(max_length=64, description="The rule or kind.")
+    name: str = Field(max_length=64, description="The rule, language or kind.")
     count: int = Field(ge=0, description="How many.")
+
+
+class ClusterCount(Model):
+    """Clusters of about one size: a document that stays, and the copies of it that do not."""
+
+    size: int | None = Field(
+        None, ge=2, description="Documents of each, at most, and more than in the entry before."
+    )
+    count: int = Field(ge=1, description="How many clusters.")
 
 
 class DatasetSummary(Model):
@@ -226,10 +364,28 @@ class DatasetSummary(Model):
     documents_read: int = Field(ge=0, description="Documents read.")
     documents_kept: int = Field(ge=0, description="Documents that stayed.")
     dropped: list[RuleCount] = Field(
-        default_factory=list, max_length=32, description="Documents dropped, by rule."
+        default_factory=list,
+        max_length=32,
+        description="Documents dropped, by rule; of more than 24 rules the rarest are `other`.",
+    )
+    languages: list[RuleCount] | None = Field(
+        None,
+        max_length=16,
+        description="Documents by language; of more than 12 the rarest are `other`.",
+    )
+    quarantined: list[RuleCount] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Documents that could not be read, by what is broken. The rest of a file from "
+        "where it is damaged counts as one.",
     )
     redacted: list[RuleCount] = Field(
         default_factory=list, max_length=16, description="Private data replaced, by kind."
+    )
+    clusters: list[ClusterCount] = Field(
+        default_factory=list,
+        max_length=16,
+        description="Clusters of copies by size, bounds doubling; the last has none.",
     )
     tokens: int = Field(ge=0, description="Training tokens.")
     validation_tokens: int = Field(ge=0, description="Held-out tokens.")
@@ -243,6 +399,7 @@ class DatasetStatus(Status):
     """What became of the data."""
 
     inputs_digest: Digest | None = Field(None, description="Digest of the source files as listed.")
+    input_bytes: int | None = Field(None, ge=0, description="Size of the source files as listed.")
     parts: int | None = Field(None, description="Parts that the sources are worked on in.")
     listing: str | None = Field(None, max_length=2048, description="Where the listing is stored.")
     summary: DatasetSummary | None = Field(None, description="Counts of the finished artifact.")
@@ -274,6 +431,7 @@ class Dataset(Resource):
             path=".status.summary.tokens",
             description="Training tokens.",
         ),
+        PLANNED_COLUMN,
         COST_COLUMN,
         AGE_COLUMN,
         Column(

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from cupola_api.base import models_in
 from cupola_api.common import PLACE
+from cupola_api.dataset import SOURCE
 from cupola_api.quantities import UNITS
 
 WORDS = UNITS | {
@@ -20,6 +21,9 @@ WORDS = UNITS | {
     "them",
     PLACE: "a place in storage: store:///path for the installation's store, s3://bucket/path, "
     "pvc://claim/path for a PersistentVolumeClaim, or file:///path for this machine, without spaces",
+    SOURCE: "a place of data: store:///path for the installation's store, s3://bucket/path, "
+    "pvc://claim/path for a PersistentVolumeClaim, hf://org/name for a dataset of the Hugging Face "
+    "hub, or file:///path for this machine, without spaces",
     r"^sha256:[0-9a-f]{64}$": "a digest: sha256:, then 64 hex digits",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": "the name of a task: letters, digits, '_', '.' and '-'",
     r"^[a-z][a-z0-9_]{0,62}$": "the name of a metric: lower-case letters, digits and '_'",

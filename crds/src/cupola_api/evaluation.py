@@ -12,6 +12,7 @@ from cupola_api.columns import (
     ATTEMPT_COLUMN,
     COST_COLUMN,
     PHASE_COLUMN,
+    PLANNED_COLUMN,
     PROGRESS_COLUMN,
     REASON_COLUMN,
     WASTED_COLUMN,
@@ -199,6 +200,7 @@ class Evaluation(Resource):
             path=".status.scores[0].comparedTo",
             description="The same score of the model in spec.compareTo.",
         ),
+        PLANNED_COLUMN,
         COST_COLUMN,
         AGE_COLUMN,
         Column(

@@ -16,9 +16,12 @@ from cupola_api.dataset import DatasetSummary
 from cupola_api.evaluation import Score
 from cupola_api.training import ModelSummary
 
-__all__ = ["MAX_BYTES", "FailureClass", "Listing", "Outcome", "OutcomeKind", "read"]
+__all__ = ["MAX_BYTES", "FailureClass", "Listing", "Outcome", "OutcomeKind", "Timing", "read"]
 
 MAX_BYTES = 4096
+
+LATEST = 1e11
+"""Seconds; a time beyond it is nonsense."""
 
 
 class OutcomeKind(StrEnum):
@@ -39,6 +42,17 @@ class Listing(Model):
     bytes: int = Field(ge=0, description="Their size.")
 
 
+class Timing(Model):
+    """What rank 0 of a training says of its time in this attempt: see `metrics`."""
+
+    first_step_at: float | None = Field(None, ge=0, le=LATEST, description="Unix time.")
+    checkpoint_seconds: float = Field(0, ge=0, le=LATEST, description="Steps waited for saving.")
+    evaluation_seconds: float = Field(0, ge=0, le=LATEST, description="Validation.")
+    step_seconds: float | None = Field(
+        None, gt=0, le=LATEST, description="Mean of its steps, the first one and saves left out."
+    )
+
+
 class Outcome(Model):
     """The termination message."""
 
@@ -51,6 +65,7 @@ class Outcome(Model):
     listing: Listing | None = Field(None, description="Of a listing pod.")
     dataset: DatasetSummary | None = Field(None, description="Of the last curation stage.")
     model: ModelSummary | None = Field(None, description="Of a training.")
+    timing: Timing | None = Field(None, description="Of a training: where its time went.")
     scores: list[Score] = Field(
         default_factory=list, max_length=64, description="Of an evaluation."
     )

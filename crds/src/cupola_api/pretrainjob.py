@@ -13,6 +13,7 @@ from cupola_api.common import Metadata, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
 from cupola_api.quantities import Count
 from cupola_api.training import (
+    Attention,
     Checkpoint,
     ModelSummary,
     Optimizer,
@@ -88,6 +89,12 @@ class ModelSpec(Ruled):
     shape: Shape | None = Field(None, description="Exact sizes, instead of size.")
     context: int = Field(
         2048, ge=16, le=1_048_576, description="Tokens of a sequence, the longest it can attend to."
+    )
+    attention: Attention = Field(
+        Attention.ACROSS_DOCUMENTS,
+        description="Documents share a sequence. AcrossDocuments: a token attends to all before it. "
+        "WithinDocuments: only to those of its own document, whose positions count from 0; the mask "
+        "takes context squared bytes a sequence and the place of faster kernels.",
     )
 
 

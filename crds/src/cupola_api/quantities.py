@@ -42,7 +42,7 @@ Cores = Annotated[str, Field(pattern=_CORES, max_length=7, examples=["2", "500m"
 UNITS = {
     _COUNT: 'a count as a string with an optional suffix K, M, B or T, such as "2M"',
     _DURATION: 'a duration as a string with units d, h, m or s, such as "30m"',
-    _MONEY: 'an amount as a string of decimal digits, such as "150.00"',
+    _MONEY: 'an amount as a string of decimal digits, in the currency of the installation, such as "150.00"',
     _MEMORY: 'an amount of memory as a whole number with Ki, Mi, Gi or Ti, such as "2Gi"',
     _CORES: 'an amount of CPU as a string of whole cores, or of thousandths with m, such as "500m"',
 }

@@ -20,10 +20,10 @@ from pydantic import Field, TypeAdapter
 from cupola_api.artifact import digest_of
 from cupola_api.base import Model
 from cupola_api.common import Digest, Lineage
-from cupola_api.dataset import Curation, Source, Task
+from cupola_api.dataset import Curation, NamedFile, Source, Task, TokenizerAlgorithm
 from cupola_api.evaluation import EvaluationTask
 from cupola_api.finetune import Tuning
-from cupola_api.training import Optimizer, Precision
+from cupola_api.training import Attention, Optimizer, Precision
 
 ATTEMPT = "CUPOLA_ATTEMPT"
 """Environment variable: the attempt's id, a folder name; an attempt writes nowhere else."""
@@ -31,8 +31,14 @@ ATTEMPT = "CUPOLA_ATTEMPT"
 HANG_TIMEOUT = "CUPOLA_HANG_TIMEOUT"
 """Environment variable: spec.stability.hangTimeout of a training."""
 
+ORDER = 2
+"""The order in which a PretrainRun's samples come; a trainer knows only the one of its own version."""
+
 LOG = "CUPOLA_LOG"
 """Environment variable: the URI of the file that keeps what the pod prints."""
+
+_MOST_RANGES = 64
+_PARTS_OF_RANGE = 8
 
 POD_IP = "POD_IP"
 """Environment variable: the address that rank 0 serves /metrics on."""
@@ -104,6 +110,9 @@ class ListRun(_Run):
 
     kind: Literal["ListRun"] = "ListRun"
     sources: list[Source] = Field(description="With resolved URIs.")
+    files: list[NamedFile] | None = Field(
+        None, description="What curation reads besides, with resolved URIs."
+    )
 
 
 class CurateRun(_Run):
@@ -116,10 +125,23 @@ class CurateRun(_Run):
     parts: int = Field(ge=1)
     curation: Curation
     vocab_size: int | None = Field(None, description="Train a tokenizer of this size, or ...")
-    tokenizer: Input | None = Field(None, description="... take that of another Dataset.")
+    algorithm: TokenizerAlgorithm = TokenizerAlgorithm.BPE
+    tokenizer: Input | None = Field(None, description="... take that of another Dataset, or ...")
+    tokenizer_file: NamedFile | None = Field(None, description="... of a file, which is listed.")
     task: Task | None = None
     validation: float
     seed: int
+    documents: bool = Field(False, description="Whether the documents that stay are kept as text.")
+
+    @property
+    def ranges(self) -> int:
+        """Pods that look for copies side by side, each in a range of what documents share.
+
+        One for each eight parts, as each has less to do than those that clean; every part is cut
+        into as many, so there are 64 at most.
+        """
+        wanted = -(-self.parts // _PARTS_OF_RANGE) if self.curation.dedup else 1
+        return min(wanted, _MOST_RANGES)
 
 
 class Shape(Model):
@@ -159,7 +181,9 @@ class PretrainRun(_Run):
 
     kind: Literal["PretrainRun"] = "PretrainRun"
     datasets: list[WeightedInput]
+    order: int = Field(1, description="Which order of samples it was planned for; now `ORDER`.")
     shape: Shape
+    attention: Attention = Attention.ACROSS_DOCUMENTS
     steps: int = Field(ge=1, description="Optimizer steps.")
     sequences_per_step: int = Field(ge=1, description="Global batch, in sequences of context.")
     micro_batch: int = Field(ge=1, description="Sequences a rank takes at once.")

@@ -26,6 +26,13 @@ Pools = Annotated[
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 
 
+class Attention(StrEnum):
+    """What a token may attend to, of the documents that share a training sequence."""
+
+    ACROSS_DOCUMENTS = "AcrossDocuments"
+    WITHIN_DOCUMENTS = "WithinDocuments"
+
+
 class Precision(StrEnum):
     """Number format of weights and activations. Master weights and moments are always FP32."""
 
