@@ -167,6 +167,33 @@ def test_what_does_not_fit_is_printed_and_is_exit_code_1(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("spec", "pool", "said"),
+    [
+        ({"budget": {"maxCost": "10"}}, {}, "it does not start without spec.admission: Ignore"),
+        ({"budget": {"maxCost": "350"}}, {}, "may be less than the run costs"),
+        ({"deadline": "1h"}, {}, "spec.deadline is 1h, and on pool a100 the run takes"),
+        ({"budget": {"maxCost": "10"}}, {"pricePerGpuHour": None}, "cannot be held to spec.budget"),
+        ({"budget": {"maxCost": "1000000"}}, {}, None),
+        (
+            {},
+            {"prices": [{"from": "2020-01-01T00:00:00Z", "pricePerGpuHour": "0"}]},
+            None,
+        ),
+    ],
+)
+def test_limits_that_the_run_may_not_keep_are_said(
+    tmp_path: Path, spec: dict[str, Any], pool: dict[str, Any], said: str | None
+) -> None:
+    job = JOB | {"spec": JOB["spec"] | spec}  # type: ignore[operator]
+    found = value("-f", write(tmp_path / "job.yaml", job), "--settings", settings(tmp_path, **pool))
+    notes = [note for note in found["notes"] if "spec." in note and "checkpoint" not in note]
+    assert len(notes) == (said is not None)
+    assert said is None or said in notes[0]
+    if "prices" in pool:
+        assert found["cost"]["high"] == 0
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (

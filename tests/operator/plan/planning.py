@@ -9,11 +9,33 @@ from cupola_api.dataset import DatasetStatus, DatasetSummary
 from cupola_api.kinds import parse
 from cupola_api.pretrainjob import PretrainJobStatus
 from cupola_operator.cluster import Key
+from cupola_operator.plan.anatomy import families
 from cupola_operator.plan.answers.known import Known
 from cupola_operator.resources import STATUS, Reference
 from cupola_operator.settings import Settings
 
 DIGEST = "sha256:" + "0" * 64
+
+LLAMA_8B = families.of(
+    "llama",
+    layers=32,
+    hidden=4096,
+    heads=32,
+    kv_heads=8,
+    ffn=14336,
+    vocabulary=128256,
+    context=8192,
+)
+LLAMA_405B = families.of(
+    "llama",
+    layers=126,
+    hidden=16384,
+    heads=128,
+    kv_heads=8,
+    ffn=53248,
+    vocabulary=128256,
+    context=8192,
+)
 
 A100 = {
     "name": "a100",

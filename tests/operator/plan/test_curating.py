@@ -38,3 +38,15 @@ def test_more_threads_and_slots_take_less_time() -> None:
     assert 1.99 < one.device_hours.expected / two.device_hours.expected < 2.01
     many = curating.of_bytes(text, there, 4, 1)
     assert 3.99 < one.wall_clock_hours.expected / many.wall_clock_hours.expected < 4.01
+
+
+def test_what_is_listed_counts_more_than_what_was_read_before() -> None:
+    known = planning.known(planning.finished(planning.dataset(), 10**12))
+    place = planning.settings().pools[0]
+    found = curating.on_pool(planning.dataset(), place, "USD", known, listed=2 * 10**9)
+    assert found.bill
+    assert "its 2 GB of files are taken to hold 1 (0.5 to 4) times as much text" in found.notes[0]
+    each = curating.of_bytes(Estimate.exactly(1e9), found.machine, found.devices, 1)
+    seconds = (found.bill.wall_clock_hours.expected, each.wall_clock_hours.expected)
+    start = 20 / 3600
+    assert 1.99 < (seconds[0] - start) / (seconds[1] - start) < 2.01

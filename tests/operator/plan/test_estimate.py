@@ -71,3 +71,9 @@ def test_json_has_three_ends_of_six_digits() -> None:
         "expected": 1.33333,
         "high": 123457000.0,
     }
+
+
+def test_what_is_expected_to_be_nothing_stays_so_and_keeps_its_end() -> None:
+    nothing = Estimate(0, 0, 4)
+    assert nothing.times(Estimate(1, 2, 3)) == Estimate(0, 0, 12)
+    assert Estimate(1, 2, 3).times(nothing) == Estimate(0, 0, 12)

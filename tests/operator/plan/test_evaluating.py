@@ -58,4 +58,4 @@ def test_it_takes_one_gpu() -> None:
 def test_without_its_model_it_does_not_know() -> None:
     found = plan(PERPLEXITY, model={"pretrainJob": "other"})
     assert found.bill is None
-    assert "PretrainJob other is not among the files" in found.notes[0]
+    assert "PretrainJob other, or what it is made from, is not at hand" in found.notes[0]

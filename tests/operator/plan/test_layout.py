@@ -7,16 +7,8 @@ import pytest
 from cupola_operator.plan.anatomy import families
 from cupola_operator.plan.anatomy.layout import Layout, problem
 
-LLAMA = families.of(
-    "llama",
-    layers=32,
-    hidden=4096,
-    heads=32,
-    kv_heads=8,
-    ffn=14336,
-    vocabulary=128_256,
-    context=8192,
-)
+from .planning import LLAMA_8B
+
 T5 = families.of(
     "t5", layers=12, encoder_layers=12, hidden=768, heads=12, vocabulary=32_128, context=512
 )
@@ -40,7 +32,7 @@ def test_ranks_and_sequences_are_counted() -> None:
     ],
 )
 def test_a_layout_that_can_be_trained_has_no_problem(degrees: Any) -> None:
-    assert problem(LLAMA, Layout(**degrees)) is None
+    assert problem(LLAMA_8B, Layout(**degrees)) is None
 
 
 @pytest.mark.parametrize(
@@ -68,7 +60,7 @@ def test_a_layout_that_can_be_trained_has_no_problem(degrees: Any) -> None:
     ],
 )
 def test_a_layout_that_cannot_be_trained_is_explained(degrees: Any, sentence: str) -> None:
-    assert sentence in str(problem(LLAMA, Layout(**degrees)))
+    assert sentence in str(problem(LLAMA_8B, Layout(**degrees)))
 
 
 def test_key_and_value_heads_are_shared_or_copied() -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cupola_api.training import Parallelism
 from cupola_operator.plan import Refused, pool
+from cupola_operator.settings import Pool
 
 
 def test_the_wanted_pool_is_taken(kit: Any) -> None:
@@ -25,6 +28,45 @@ def test_of_equal_prices_the_first_name_is_taken(kit: Any) -> None:
     twins = [cpu.model_copy(update={"name": name}) for name in ("b", "a")]
     settings = kit.SETTINGS.model_copy(update={"pools": twins})
     assert pool.choose(settings, []).name == "a"
+
+
+def test_a_pool_without_a_price_is_taken_where_no_other_fits(kit: Any) -> None:
+    cpu, h100 = kit.SETTINGS.pools
+    free = h100.model_copy(update={"name": "a", "price_per_gpu_hour": None})
+    settings = kit.SETTINGS.model_copy(update={"pools": [free, h100, cpu]})
+    assert pool.choose(settings, [], gpus=8).name == "h100"
+    assert pool.cheapest(settings).name == "cpu"
+    alone = settings.model_copy(update={"pools": [free, cpu]})
+    assert pool.choose(alone, [], gpus=8).name == "a"
+
+
+@pytest.mark.parametrize(
+    ("year", "price", "spot"), [(2024, "3.6", "1"), (2025, "4", "1"), (2026, "5", "2")]
+)
+def test_prices_are_those_of_today(kit: Any, year: int, price: str, spot: str) -> None:
+    dated = [
+        {"from": "2026-01-01T00:00:00Z", "pricePerGpuHour": "5", "spotPricePerGpuHour": "2"},
+        {"from": "2025-01-01T00:00:00Z", "pricePerGpuHour": "4"},
+    ]
+    h100 = Pool.model_validate(
+        kit.SETTINGS.pools[1].to_json() | {"spotPricePerGpuHour": "1", "prices": dated}
+    )
+    settings = kit.SETTINGS.model_copy(update={"pools": [kit.SETTINGS.pools[0], h100]})
+    cpu, found = pool.all_today(settings, datetime(year, 6, 1, tzinfo=UTC)).pools
+    assert cpu == kit.SETTINGS.pools[0]
+    assert (found.price_per_gpu_hour, found.spot_price_per_gpu_hour) == (price, spot)
+
+
+def test_without_a_price_there_is_none_today(kit: Any) -> None:
+    free = kit.SETTINGS.pools[1].model_copy(update={"price_per_gpu_hour": None})
+    assert pool.today(free, datetime(2026, 1, 1, tzinfo=UTC)) is free
+
+
+@pytest.mark.parametrize(("gpus", "size"), [(None, 16), (3, 6)])
+def test_a_run_takes_whole_nodes_or_what_it_asks_for(kit: Any, gpus: int | None, size: int) -> None:
+    parallelism = Parallelism(nodes=2, gpus_per_node=gpus)
+    world = pool.world(parallelism, kit.SETTINGS.pools[1])
+    assert (world.size, world.threads, world.device) == (size, 12, "Gpu")
 
 
 def test_an_unknown_pool_names_those_there_are(kit: Any) -> None:

@@ -165,11 +165,22 @@ def test_a_pool_that_is_not_there_is_refused() -> None:
         plan(pools=["b200"])
 
 
-def test_a_budget_or_a_deadline_that_the_run_may_exceed_is_said() -> None:
-    found = plan(budget={"maxCost": "10"}, deadline="1h")
-    assert any("maxCost of 10 USD is less than the run costs" in note for note in found.notes)
-    assert any("deadline of 1h is shorter" in note for note in found.notes)
-    assert not any("maxCost" in note for note in plan(budget={"maxCost": "1000000"}).notes)
+def test_on_one_pool_it_is_the_same_without_alternatives() -> None:
+    one, known = planning.pretraining(), planning.known(planning.dataset())
+    place = planning.settings().pools[0]
+    alone = pretraining.on_pool(one, place, "USD", known)
+    assert alone.alternatives == ()
+    assert (alone.training, alone.bill) == (plan().training, plan().bill)
+
+
+def test_a_pool_whose_price_nobody_knows_loses_to_one_with_a_price() -> None:
+    free = {key: value for key, value in planning.A100.items() if key != "pricePerGpuHour"}
+    found = plan(planning.settings(free | {"name": "aaa"}, planning.A100))
+    assert found.machine.name == "a100"
+    other = next(one for one in found.alternatives if one.what == "pool aaa")
+    assert "what a device hour of it costs is not known" in other.reason
+    assert other.cost is None
+    assert other.wall_clock_hours
 
 
 def test_checkpoints_that_are_too_rare_or_too_often_are_said_with_the_best_time() -> None:

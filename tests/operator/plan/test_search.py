@@ -18,6 +18,8 @@ from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.plan.speed.search import Found, Question, best
 from cupola_operator.plan.speed.steptime import Clock
 
+from .planning import LLAMA_405B
+
 
 def llama(layers: int, hidden: int, *, context: int = 2048, ffn: int | None = None) -> Model:
     return families.of(
@@ -34,16 +36,6 @@ def llama(layers: int, hidden: int, *, context: int = 2048, ffn: int | None = No
 SMALL = llama(12, 768)
 SEVEN = families.of(
     "llama", layers=32, hidden=4096, heads=32, ffn=11008, vocabulary=32_000, context=4096
-)
-LARGE = families.of(
-    "llama",
-    layers=126,
-    hidden=16384,
-    heads=128,
-    kv_heads=8,
-    ffn=53248,
-    vocabulary=128256,
-    context=8192,
 )
 A100 = catalogue.typical("a100-80g")
 H100 = catalogue.typical("h100")
@@ -160,13 +152,13 @@ def test_a_model_of_405b_on_16384_devices_is_searched_in_few_steps(
         return step(self, layout)
 
     monkeypatch.setattr(Clock, "step", counting)
-    found = best(Question(LARGE, H100.of(16_384), 2048, gpus=16_384))
+    found = best(Question(LLAMA_405B, H100.of(16_384), 2048, gpus=16_384))
     assert found.layout.world == 16_384
     assert timed < 20_000
 
 
 def test_a_large_model_is_split_by_more_than_one_means_and_others_lose_for_a_reason() -> None:
-    found = best(Question(LARGE, H100.of(16_384), 2048, gpus=16_384))
+    found = best(Question(LLAMA_405B, H100.of(16_384), 2048, gpus=16_384))
     layout = found.layout
     assert layout.tensor > 1
     assert layout.pipeline > 1
@@ -197,7 +189,7 @@ def test_what_is_decided_stays_as_it_is() -> None:
 
 
 def test_no_chunk_of_an_interleaved_pipeline_is_empty() -> None:
-    odd = dataclasses.replace(LARGE, layers=132)
+    odd = dataclasses.replace(LLAMA_405B, layers=132)
     fixed = {"pipeline": 16, "tensor": 8}
     found = best(Question(odd, H100.of(4096), 2048, gpus=4096, fixed=fixed))
     assert found.layout.virtual > 1

@@ -14,32 +14,14 @@ from cupola_operator.plan.speed import catalogue, steptime
 from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.plan.speed.steptime import Clock, StepTime
 
+from .planning import LLAMA_8B, LLAMA_405B
+
 
 def gpt(layers: int, hidden: int, heads: int, vocabulary: int = 51200, **others: Any) -> Model:
     sizes = {"layers": layers, "hidden": hidden, "heads": heads, "vocabulary": vocabulary}
     return families.of("gpt2", **(sizes | {"context": 2048} | others))
 
 
-LLAMA_405B = families.of(
-    "llama",
-    layers=126,
-    hidden=16384,
-    heads=128,
-    kv_heads=8,
-    ffn=53248,
-    vocabulary=128256,
-    context=8192,
-)
-LLAMA_8B = families.of(
-    "llama",
-    layers=32,
-    hidden=4096,
-    heads=32,
-    kv_heads=8,
-    ffn=14336,
-    vocabulary=128256,
-    context=8192,
-)
 TINY_LLAMA = families.of(
     "llama",
     layers=22,

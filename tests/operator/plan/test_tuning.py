@@ -153,7 +153,7 @@ def test_without_its_base_it_does_not_know() -> None:
     found = plan(planning.dataset())
     assert found.bill is None
     assert found.training is None
-    assert "PretrainJob base is not among the files" in found.notes[0]
+    assert "PretrainJob base, or what it is made from, is not at hand" in found.notes[0]
 
 
 def test_the_base_of_a_base_is_found() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from cupola_api.artifact import MANIFEST, ArtifactInvalid, Manifest, read_manifest
 from cupola_api.common import Artifact, Resource, Status
+from cupola_api.mixture import Mixture
 from cupola_operator import names
 from cupola_operator.children import Resolved
 from cupola_operator.cli.workdir import NotThere, Workdir, local_folder
@@ -70,11 +71,13 @@ def _subject(workdir: Workdir, key: Key, value: Object, resource: Resource) -> S
             notes.append(f"its steps are not told: {error}")
     sealed: tuple[Manifest, Artifact] | None = None
     samples: tuple[Mapping[str, Any], ...] = ()
+    mixture: Mixture | None = None
     if status.artifact:
         try:
             folder = local_folder(status.artifact.uri)
             sealed = _sealed(folder)
             samples = tuple(islice(_samples(folder / "samples.jsonl"), MAX_SAMPLES))
+            mixture = _mixture(folder / "curation.json")
         except (NotThere, ArtifactInvalid, OSError) as error:
             notes.append(f"its artifact was not looked at: {error}")
     return Subject(
@@ -85,6 +88,7 @@ def _subject(workdir: Workdir, key: Key, value: Object, resource: Resource) -> S
         histories=histories,
         sealed=sealed,
         samples=samples,
+        mixture=mixture,
         notes=tuple(notes),
         events=tuple(workdir.events(value)),
     )
@@ -154,6 +158,15 @@ def _samples(path: Path) -> Iterator[Mapping[str, Any]]:
             continue
         if isinstance(value, dict):
             yield value
+
+
+def _mixture(path: Path) -> Mixture | None:
+    """What a Dataset says of its documents, if it says that in a form that is known."""
+    text = "".join(_lines(path))
+    try:
+        return Mixture.model_validate(json.loads(text)["mixture"])
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -10,7 +10,9 @@ from typer.core import TyperCommand, TyperGroup
 
 COMMANDS = {
     "plan": "Say what it takes before anything runs: time, memory, money, energy, failures, data, loss.",
+    "ladder": "Plan a few small trainings on your own data, and foretell the loss of a large one from them.",
     "run": "Build what the files ask for, on this machine, until all of it has ended.",
+    "curate": "Curate Datasets on this machine, and say what was kept and what each rule dropped.",
     "get": "Show resources: what they are doing, what they cost, and why.",
     "suspend": "Stop a run, and hold no devices until it is resumed.",
     "resume": "Let a suspended run go on from what it saved.",
@@ -20,6 +22,8 @@ COMMANDS = {
     "logs": "Print what the pods of a resource printed, of the newest revision.",
     "generate": "Let a finished model answer a prompt; the answer is printed as it comes.",
     "report": "Write a report: configuration, data, curves, attempts, scores, money, digests.",
+    "cost": "Say what was spent: by resource, kind, namespace, cause and month; deleted ones too.",
+    "release": "Take the finalizer cupola.dev/ledger off all resources, before the operator is uninstalled.",
     "operate": "Reconcile the resources of a cluster, until it is told to stop.",
 }
 """Name -> first sentence of its help. The function `name` of the module `name` is the command."""

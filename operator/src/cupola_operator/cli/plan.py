@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +19,16 @@ import yaml
 from rich.console import Console
 
 from cupola_api.training import Precision
-from cupola_operator.cli import load, options, planned, plantable
+from cupola_operator.cli import calibrate as calibrations
+from cupola_operator.cli import finished, laws, load, options, planned, plantable
 from cupola_operator.cli import workdir as work
 from cupola_operator.local import shell
 from cupola_operator.local.mirror import MirrorBroken
 from cupola_operator.plan import Refused
+from cupola_operator.plan import pool as pools
 from cupola_operator.plan.answers import budget, document, sized
 from cupola_operator.plan.answers.known import USUAL_VOCABULARY
+from cupola_operator.plan.answers.loss import Own
 from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.plan.answers.sized import Asked
 from cupola_operator.plan.answers.training import Prices
@@ -103,6 +107,22 @@ def plan(
     precision: Annotated[
         Precision | None, typer.Option(help="Number format, without a file; BF16 by default.")
     ] = None,
+    law: Annotated[
+        Path | None,
+        typer.Option(help="The scaling law of your own data, as `cupola ladder --fit` writes it."),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Fit each pool's friction to finished PretrainJobs, and print it."
+        ),
+    ] = False,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Finished runs instead of those of --workdir: what kubectl get -o yaml wrote; repeatable."
+        ),
+    ] = None,
     workdir: work.Option = work.DEFAULT,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="html is a page of its own on standard output.")
@@ -110,13 +130,15 @@ def plan(
 ) -> None:
     """Say what it takes before anything runs: time, memory, money, energy, failures, data, loss.
 
-    Three ways to ask:
+    Ways to ask:
 
     cupola plan -f FILE|DIR [--pool NAME] [--settings FILE]
 
     cupola plan --size 7B --tokens 2T --gpu a100-80g --gpus 512
 
     cupola plan --budget 150000 --gpu h100-sxm
+
+    cupola plan --calibrate [--workdir DIR | --runs FILE] [--pool NAME]
 
     With -f the plan is of the run that the resource resolves to: its model, batch, layout and pool, as
     `cupola run` and a cluster run it. What other resources it refers to are read from the same files,
@@ -125,20 +147,29 @@ def plan(
     Without a file the best layout (data, tensor, pipeline, sequence, ZeRO, checkpointing, offload) is
     searched, and each kind of layout that lost says why.
 
+    --calibrate compares finished PretrainJobs with the planner's roofline and prints each pool's
+    friction, how well it predicts runs that it was not fitted to, and the YAML for the settings. Nothing
+    is changed; plans on a pool use it once its settings have it.
+
     Every figure is a range: low, expected, high, meant to hold the truth in 8 of 10 cases. What the
     plan takes for granted is listed below it, and what it does not know it says. Exit code: 0 planned,
     1 something does not fit or cannot run as asked, 2 the input is not valid.
     """
+    if calibrate or runs:
+        others = {"-f": file, "--size": size, "--tokens": tokens, "--budget": money, "--gpu": gpu}
+        _calibrate(workdir, runs or [], pool, output, others if calibrate else None)
+        return
     try:
         prices = Prices(
             device=options.amount("--gpu-price", gpu_price) if gpu_price is not None else None
         )
         hour = options.amount("--price", price) if price is not None else None
+        own = laws.read(law) if law else None
         if file:
             _alone({"--size": size, "--tokens": tokens, "--budget": money, "--gpu": gpu})
             _alone({"--gpus": gpus, "--price": price, "--context": context})
             _alone({"--vocabulary": vocabulary, "--precision": precision})
-            plans = _of_files(file, settings, pool, workdir, prices)
+            plans = _of_files(file, settings, pool, workdir=workdir, prices=prices, law=own)
         else:
             place = _machine(gpu, pool, settings, hour)
             asked = Asked(
@@ -151,6 +182,7 @@ def plan(
                 precision=precision.value if precision else "BF16",
                 available=place.world if pool or settings else None,
                 prices=_with_guide(prices, place),
+                law=own,
             )
             found = _without_file(asked, size, tokens, money, _others(place, settings, pool))
             if not (gpu or pool or settings):
@@ -159,7 +191,7 @@ def plan(
             plans = [found]
     except load.InputInvalid as error:
         _refuse(error.sentences)
-    except (options.Invalid, catalogue.UnknownGpu) as error:
+    except (options.Invalid, laws.LawInvalid, catalogue.UnknownGpu) as error:
         _refuse([str(error)])
     except MirrorBroken as error:
         _refuse([str(error)])
@@ -174,17 +206,55 @@ def plan(
     raise typer.Exit(0 if all(one.runs for one in plans) else 1)
 
 
+def _calibrate(
+    workdir: Path,
+    runs: Sequence[Path],
+    pool: str | None,
+    output: Output,
+    asked: Mapping[str, object] | None,
+) -> None:
+    """Print what finished runs say of their pools; `asked`: what else is, None without --calibrate."""
+    if asked is None:
+        _refuse(["--runs names finished runs for --calibrate; write that too"])
+    for option in (name for name, value in asked.items() if value):
+        _refuse(
+            [f"--calibrate looks at finished runs, and {option} says something else; leave it out"]
+        )
+    if output is Output.HTML:
+        _refuse(["--calibrate prints a table, json or yaml; leave -o html out"])
+    try:
+        found, notes = calibrations.calibrations(workdir, runs, pool)
+    except (calibrations.NothingToLearn, work.NotThere) as error:
+        _refuse([str(error)], code=1)
+    except (finished.ListInvalid, MirrorBroken) as error:
+        _refuse([str(error)])
+    except OSError as error:
+        _refuse([f"{error.filename}: cannot be read: {error.strerror}"])
+    calibrations.show(found, notes, output.value)
+
+
+def _settings(path: Path | None) -> Settings:
+    """The settings, with the prices that hold now; a laptop's by default."""
+    return pools.all_today(load.settings(path or shell.SETTINGS), datetime.now(UTC))
+
+
 def _of_files(
-    files: Sequence[Path], settings: Path | None, pool: str | None, workdir: Path, prices: Prices
+    files: Sequence[Path],
+    settings: Path | None,
+    pool: str | None,
+    *,
+    workdir: Path,
+    prices: Prices,
+    law: Own | None,
 ) -> list[Plan]:
     """A plan for each resource in the files, in their order."""
     manifests = load.read(files)
-    chosen = load.settings(settings or shell.SETTINGS)
+    chosen = _settings(settings)
     if pool:
         _pool(chosen, pool)
     kwh = _energy_price(chosen.currency)
     return planned.of_manifests(
-        manifests, chosen, workdir, wanted=pool, prices=replace(prices, kwh=kwh)
+        manifests, chosen, workdir, wanted=pool, prices=replace(prices, kwh=kwh), law=law
     )
 
 
@@ -219,7 +289,7 @@ _COMPARED = ("a100-80g", "h100-sxm", "h200")
 def _others(place: Machine, settings: Path | None, pool: str | None) -> list[Machine]:
     """Machines to compare with: the other pools of the settings, or usual GPUs."""
     if pool or settings:
-        chosen = load.settings(settings or shell.SETTINGS)
+        chosen = _settings(settings)
         found = []
         for one in chosen.pools:
             with suppress(Refused):  # a pool whose GPU is not known is nothing to compare with
@@ -238,9 +308,9 @@ def _machine(
             "--gpu names a GPU of the catalogue, and --pool one of the settings; say one"
         )
     if pool or settings:
-        chosen = load.settings(settings or shell.SETTINGS)
-        name = pool or min(chosen.pools, key=lambda one: (one.price, one.name)).name
-        place = machine.of_pool(_pool(chosen, name), chosen.currency)
+        chosen = _settings(settings)
+        one = _pool(chosen, pool) if pool else pools.cheapest(chosen)
+        place = machine.of_pool(one, chosen.currency)
     else:
         name = gpu or _GUIDE_GPU
         place = catalogue.instance(name) or catalogue.typical(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cupola_api.common import Resource
@@ -14,8 +15,16 @@ from cupola_operator.cli.load import Manifest
 from cupola_operator.cli.workdir import Workdir
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.plan import Refused
-from cupola_operator.plan.answers import curating, evaluating, pretraining, tuning
+from cupola_operator.plan.answers import (
+    curating,
+    evaluating,
+    forecast,
+    limits,
+    pretraining,
+    tuning,
+)
 from cupola_operator.plan.answers.known import Known
+from cupola_operator.plan.answers.loss import Own
 from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.plan.answers.training import UNSAID, Prices
 from cupola_operator.resources import STATUS, Reference, reference_of
@@ -39,13 +48,16 @@ def of_manifests(
     *,
     wanted: str | None = None,
     prices: Prices = UNSAID,
+    law: Own | None = None,
 ) -> list[Plan]:
     """A plan for each resource. Raises NotPlanned with why for all that have none, and MirrorBroken."""
-    known = _known(manifests, workdir)
+    known = replace(known_of(manifests, workdir), law=law)
     plans, wrong = [], []
     for manifest in manifests:
         try:
-            plans.append(_plan(manifest.resource, settings, known, wanted, prices))
+            found = _plan(manifest.resource, settings, known, wanted, prices)
+            said = limits.warnings(manifest.resource.spec, forecast.of(found))
+            plans.append(replace(found, notes=(*found.notes, *said)))
         except Refused as refused:
             name = f"{manifest.resource.kind}/{manifest.resource.metadata.name}"
             wrong.append(f"{manifest.path}:{manifest.line} {name}: {refused.message}")
@@ -69,7 +81,7 @@ def _plan(
     raise TypeError(f"{resource.kind} is no kind that is planned")
 
 
-def _known(manifests: Sequence[Manifest], workdir: Path) -> Known:
+def known_of(manifests: Sequence[Manifest], workdir: Path) -> Known:
     """What the files say; where the work directory has a resource, its status, and others besides."""
     found: dict[Key, Reference] = {}
     if (workdir / "objects").is_dir():

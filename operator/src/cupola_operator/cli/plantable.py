@@ -31,16 +31,16 @@ def _plan(plan: Plan) -> RenderableType:
     if plan.training:
         parts += [Text(line) for line in figures.described(plan.training)]
     if rows := figures.ranges(plan):
-        parts.append(_grid(("", "Low", "Expected", "High"), rows, right=3))
+        parts.append(grid(("", "Low", "Expected", "High"), rows, right=3))
     if plan.training:
-        parts.append(_grid(("Memory of a GPU", "GiB"), figures.memory(plan.training), right=1))
+        parts.append(grid(("Memory of a GPU", "GiB"), figures.memory(plan.training), right=1))
     if plan.options:
         parts.append(
-            _grid(("For comparison", "GPU hours", "Cost", "Loss"), figures.options(plan), right=3)
+            grid(("For comparison", "GPU hours", "Cost", "Loss"), figures.options(plan), right=3)
         )
     if plan.alternatives:
         parts.append(
-            _grid(("Instead", "Hours", "Cost", "Why not"), figures.alternatives(plan), right=0)
+            grid(("Instead", "Hours", "Cost", "Why not"), figures.alternatives(plan), right=0)
         )
     parts += [Text(f"Note: {note}.", style="yellow") for note in plan.notes]
     if plan.assumptions:
@@ -48,7 +48,8 @@ def _plan(plan: Plan) -> RenderableType:
     return Group(*parts)
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> RenderableType:
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: int) -> RenderableType:
+    """A table without lines, the `right` columns after the first at the right."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(head):
         numeric = 0 < number <= right

@@ -47,8 +47,13 @@ class Estimate:
         return Estimate(self.low / by.high, self.expected / by.expected, self.high / by.low)
 
     def times(self, other: Estimate) -> Estimate:
-        """The product of two above 0 whose errors are independent: their logarithms add as squares."""
+        """The product of two whose errors are independent: their logarithms add as squares.
+
+        Where 0 is expected of one, which has no logarithm, it is the product end by end.
+        """
         middle = self.expected * other.expected
+        if not middle:
+            return self * other
         down = math.hypot(_log(self.expected, self.low), _log(other.expected, other.low))
         up = math.hypot(_log(self.high, self.expected), _log(other.high, other.expected))
         return Estimate(middle * math.exp(-down), middle, middle * math.exp(up))

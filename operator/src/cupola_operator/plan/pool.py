@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 
+from cupola_api import run as contract
+from cupola_api.training import Parallelism
+from cupola_operator.cost import prices
 from cupola_operator.plan import Refused
 from cupola_operator.settings import Pool, Settings
 
@@ -13,6 +18,7 @@ def choose(
 ) -> Pool:
     """The wanted pool, or the cheapest that has `nodes` nodes with `gpus` devices each.
 
+    A pool without a price is taken where no other fits.
     `gpus` None asks for whole nodes, of whatever size. Refuses with PoolNotFound if there is no
     pool of the wanted name, and with PoolTooSmall if the wanted one, or every one, lacks devices.
     """
@@ -31,7 +37,38 @@ def choose(
     if not fitting:
         problems = "; ".join(str(_too_small(pool, nodes, gpus)) for pool in settings.pools)
         raise Refused("PoolTooSmall", f"no pool is large enough ({problems}); ask for less")
-    return min(fitting, key=lambda pool: (pool.price, pool.name))
+    return min(fitting, key=_dearness)
+
+
+def world(parallelism: Parallelism, pool: Pool) -> contract.World:
+    """The ranks of a training on that pool, and what each has."""
+    return contract.World(
+        nodes=parallelism.nodes,
+        gpus_per_node=parallelism.gpus_per_node or pool.gpus_per_node,
+        threads=pool.threads_per_gpu,
+        device=pool.device.value,
+    )
+
+
+def today(pool: Pool, now: datetime) -> Pool:
+    """The pool with the price that holds now, where its settings say from when on prices hold."""
+    known = prices.rates(pool)
+    if known is None or len(known) == 1:
+        return pool
+    rate = prices.at(known, now)
+    spot = pool.spot_price_per_gpu_hour and _money(rate.spot)
+    return pool.model_copy(
+        update={"price_per_gpu_hour": _money(rate.on_demand), "spot_price_per_gpu_hour": spot}
+    )
+
+
+def all_today(settings: Settings, now: datetime) -> Settings:
+    """The settings with the prices that hold now."""
+    return settings.model_copy(update={"pools": [today(one, now) for one in settings.pools]})
+
+
+def _money(millionths: int) -> str:
+    return f"{Decimal(millionths) / prices.MILLION:f}"
 
 
 def others(
@@ -68,6 +105,16 @@ def others(
             )
         found.append(one)
     return found
+
+
+def cheapest(settings: Settings) -> Pool:
+    """The pool whose device hour costs least."""
+    return min(settings.pools, key=_dearness)
+
+
+def _dearness(pool: Pool) -> tuple[bool, Decimal, str]:
+    """What pools are ordered by: one whose price nobody knows may cost anything."""
+    return pool.price is None, pool.price or Decimal(0), pool.name
 
 
 def _too_small(pool: Pool, nodes: int, gpus: int | None) -> str | None:

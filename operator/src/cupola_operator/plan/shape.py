@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
-from cupola_api import pretrainjob
+from cupola_api import pretrainjob, quantities
 from cupola_api.quantities import people
 from cupola_api.run import Shape
 from cupola_operator.plan import Refused
@@ -43,6 +44,15 @@ def flops_per_token(shape: Shape) -> int:
     return 72 * shape.layers * shape.hidden**2 + 12 * shape.layers * shape.hidden * shape.context
 
 
+def of_spec(model: pretrainjob.ModelSpec, *, vocabulary: int) -> Shape:
+    """The shape of the model that a person asks for. Refuses a size that none has."""
+    if model.shape:
+        return completed(model.shape, vocabulary=vocabulary, context=model.context)
+    size = quantities.count(model.size or "0")
+    return of_size(size, vocabulary=vocabulary, context=model.context)
+
+
+@lru_cache(maxsize=1024)
 def of_size(size: int, *, vocabulary: int, context: int) -> Shape:
     """The sensible shape whose number of parameters is nearest to `size`. Refuses one twice off."""
     nearest = min(

@@ -93,7 +93,7 @@ def attempts(subject: Subject) -> Section:
     return Section("Attempts", body)
 
 
-def _row(attempt: Attempt, currency: str, *, staged: bool) -> list[str | Html]:
+def _row(attempt: Attempt, currency: str | None, *, staged: bool) -> list[str | Html]:
     outcome = attempt.outcome or "Running"
     style = {"Succeeded": "good", "Running": "busy", "Stopped": "busy"}.get(outcome, "bad")
     name = f"{attempt.stage or ''} {attempt.number}".strip() if staged else str(attempt.number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cupola_api.dataset import Dataset, DatasetStatus, DatasetSummary, RuleCount
-from cupola_operator.report import words
+from cupola_operator.report import mixture, words
 from cupola_operator.report.bars import Bar, Part, bars
 from cupola_operator.report.evidence import Subject
 from cupola_operator.report.html import Html, details, el, paragraph, table
@@ -29,6 +29,7 @@ def sections(subject: Subject) -> list[Section]:
         return [Section("Data", [sources, quiet])]
     return [
         Section("Data", [sources, _counts(summary)]),
+        *mixture.sections(subject),
         Section("What was dropped, and by which rule", _dropped(summary)),
         Section("Private data", _redacted(summary)),
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from cupola_api.artifact import Manifest
 from cupola_api.common import Artifact, Attempt, Resource, Status
+from cupola_api.mixture import Mixture
 from cupola_operator.children import Resolved
 from cupola_operator.cluster import Key, Object
 from cupola_operator.report.history import History
@@ -25,6 +26,8 @@ class Subject:
     sealed: tuple[Manifest, Artifact] | None = None
     """The manifest of its artifact and the artifact that follows from it, if it is on this machine."""
     samples: tuple[Mapping[str, Any], ...] = ()
+    mixture: Mixture | None = None
+    """Of a Dataset whose artifact is on this machine."""
     notes: tuple[str, ...] = ()
     """What could not be read, in sentences."""
     events: tuple[Object, ...] = ()

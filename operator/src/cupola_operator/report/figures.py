@@ -114,16 +114,8 @@ def _of_training(training: Training) -> list[tuple[str, str, str, str]]:
 def memory(training: Training) -> list[tuple[str, str]]:
     """Memory by part, and what there is."""
     used = training.memory
-    parts = (
-        ("weights", used.weights),
-        ("gradients", used.gradients),
-        ("optimizer", used.optimizer),
-        ("activations", used.activations),
-        ("communication", used.communication),
-        ("fragmentation", used.fragmentation),
-        (f"together, of {training.capacity / GIB:,.1f}", used.total),
-    )
-    return [(name, f"{size / GIB:,.2f}") for name, size in parts]
+    parts = {**used.parts, f"together, of {training.capacity / GIB:,.1f}": used.total}
+    return [(name, f"{size / GIB:,.2f}") for name, size in parts.items()]
 
 
 def options(plan: Plan) -> list[tuple[str, str, str, str]]:

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from cupola_api.common import Cost
-from cupola_operator.report import words
-from cupola_operator.report.bars import Bar, Part, bars
+from cupola_operator.report import causes, words
 from cupola_operator.report.evidence import Subject
 from cupola_operator.report.html import Html, el, paragraph, table
 from cupola_operator.report.section import Section
@@ -16,9 +15,9 @@ from cupola_operator.report.timeline import timeline
 
 
 class Total(NamedTuple):
-    """What one or more resources cost, in one currency."""
+    """What one or more resources cost, in one currency; without one, they have no price."""
 
-    currency: str
+    currency: str | None
     accrued: Decimal
     wasted: Decimal
     gpu_hours: Decimal
@@ -28,16 +27,26 @@ class Total(NamedTuple):
     def of(cls, cost: Cost) -> Total:
         """What one resource cost."""
         figures = (cost.accrued, cost.wasted, cost.gpu_hours, cost.energy_kwh)
-        return cls(cost.currency, *(Decimal(figure) for figure in figures))
+        return cls(cost.currency, *(Decimal(figure or 0) for figure in figures))
 
     def plus(self, other: Total) -> Total:
         """Both together."""
         return Total(self.currency, *(a + b for a, b in zip(self[1:], other[1:], strict=True)))
 
+    @property
+    def spent(self) -> Decimal | None:
+        """Money; None without a price."""
+        return self.accrued if self.currency else None
+
+    @property
+    def lost(self) -> Decimal | None:
+        """The part of it that was wasted."""
+        return self.wasted if self.currency else None
+
 
 def totals(subjects: Sequence[Subject]) -> list[Total]:
     """The sums, one for each currency."""
-    found: dict[str, Total] = {}
+    found: dict[str | None, Total] = {}
     for subject in subjects:
         if cost := subject.status.cost:
             one = Total.of(cost)
@@ -58,12 +67,13 @@ def section(subjects: Sequence[Subject]) -> Section:
         "Money, energy and time",
         [
             paragraph(
-                "Money is the time that pods held devices, times the price of the pool. Wasted is "
-                "what bought nothing: work after the last checkpoint of an attempt that failed. "
-                "Energy follows from the stated power of the pool."
+                "Money is the time that pods held devices, times the price of the pool at that time. "
+                "Wasted is what bought nothing: work that was lost after the last checkpoint of an "
+                "attempt that did not succeed, and devices held idle while other pods had not "
+                "started or had ended. Energy follows from the stated power of the pool."
             ),
             _table(paid, sums),
-            *(_chart(paid, total.currency) for total in sums),
+            *(part for total in sums for part in _split(paid, total.currency)),
             *timeline(subjects),
         ],
     )
@@ -81,35 +91,26 @@ def _table(paid: Sequence[Subject], sums: Sequence[Total]) -> Html:
 def _row(name: str, total: Total) -> tuple[str, ...]:
     return (
         name,
-        words.money(total.accrued, total.currency),
-        words.money(total.wasted, total.currency),
-        words.share(float(total.wasted), float(total.accrued)),
+        words.money(total.spent, total.currency),
+        words.money(total.lost, total.currency),
+        words.share(float(total.wasted), float(total.accrued)) if total.currency else words.NONE,
         f"{total.gpu_hours:,.4f}",
         f"{total.energy_kwh:,.5f}",
     )
 
 
-def _chart(paid: Sequence[Subject], currency: str) -> Html:
-    rows = []
+def _split(paid: Sequence[Subject], currency: str | None) -> list[Html]:
+    """What it went into, as money; where there is no price, as device hours."""
+    found = []
     for subject in paid:
         cost = subject.status.cost
         if cost is None or cost.currency != currency:
             continue
-        good = float(Decimal(cost.accrued) - Decimal(cost.wasted))
-        all_of_it = float(cost.accrued)
-        parts = [Part(0, good, "good", f"{subject.title}: {good:,.4f} {currency} used")]
-        if all_of_it > good:
-            title = f"{subject.title}: {all_of_it - good:,.4f} {currency} wasted"
-            parts.append(Part(good, all_of_it, "bad", title))
-        rows.append(Bar(subject.title, parts, f"{all_of_it:,.4f}"))
-    said = "For each resource what was spent; the part that was wasted stands at the right end."
-    return el(
-        "div",
-        bars("Money spent", said, rows, unit=currency),
-        el(
-            "ul",
-            el("li", el("span", class_="swatch good"), "used"),
-            el("li", el("span", class_="swatch bad"), "wasted"),
-            class_="legend",
-        ),
+        seconds = causes.together(attempt.causes for attempt in subject.status.attempts)
+        parts = causes.together([cost.causes]) if currency else [part / 3600 for part in seconds]
+        found.append((subject, parts))
+    return causes.split(
+        found,
+        unit=currency or "device hours",
+        title="Money spent" if currency else "Device time without a price",
     )

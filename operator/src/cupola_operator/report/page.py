@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from cupola_operator.report import attempts, data, evaluation, money, provenance, summary, training
+from cupola_operator.report import (
+    attempts,
+    comparison,
+    data,
+    evaluation,
+    money,
+    provenance,
+    summary,
+    training,
+)
 from cupola_operator.report.evidence import Evidence, Subject
 from cupola_operator.report.html import Html, el, paragraph
 from cupola_operator.report.section import Section, bodies, contents
@@ -76,6 +85,7 @@ def _resource(subject: Subject) -> Section:
         [],
         [
             attempts.configuration(subject),
+            *comparison.sections(subject),
             *_OF_KIND[subject.key.kind](subject),
             attempts.happened(subject),
             attempts.attempts(subject),

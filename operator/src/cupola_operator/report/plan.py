@@ -66,15 +66,7 @@ def _sections(plan: Plan) -> Iterator[Section]:
 
 def _memory(training: Training) -> Html:
     """What the memory of the fullest rank goes into."""
-    used = training.memory
-    parts = [
-        ("weights", used.weights),
-        ("gradients", used.gradients),
-        ("optimizer", used.optimizer),
-        ("activations", used.activations),
-        ("communication", used.communication),
-        ("fragmentation", used.fragmentation),
-    ]
+    parts = [*training.memory.parts.items()]
     stacked, end = [], 0.0
     for number, (name, size) in enumerate(parts):
         start, end = end, end + size / GIB

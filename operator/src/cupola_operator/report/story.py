@@ -139,7 +139,8 @@ def _figures(
     currency = status.cost.currency if status.cost else ""
     seconds = words.between(attempt.started_at, attempt.ended_at)
     took = "under 1 s" if seconds == 0 else words.duration(seconds)
-    told = [f"took {took}, cost {words.money(attempt.cost, currency).strip()}"]
+    cost = f", cost {words.money(attempt.cost, currency).strip()}" if attempt.cost else ""
+    told = [f"took {took}{cost}"]
     if lost := losses(attempt, currency, devices, reached):
         told.append(f"lost {lost}")
     elif attempt.outcome not in (None, "Succeeded"):
@@ -154,25 +155,32 @@ def _figures(
     return tuple(found)
 
 
-def losses(attempt: Attempt, currency: str, devices: int, reached: int | None) -> str:
+def losses(attempt: Attempt, currency: str | None, devices: int, reached: int | None) -> str:
     """What of an ended attempt bought nothing, in steps, time and money; empty if all of it did.
 
     `devices`: that it held, 0 if that is not known. `reached`: the last step that it did.
     """
-    cost, wasted = Decimal(attempt.cost), Decimal(attempt.wasted)
-    parts = []
+    seconds, parts = _wasted_seconds(attempt), []
     kept = max(attempt.checkpoint_step or 0, attempt.resumed_step or 0)
     if attempt.outcome != "Succeeded" and reached is not None and reached > kept:
         parts.append(f"{words.plural(reached - kept, 'step')} after step {kept:,}")
-    if wasted > 0 and cost > 0:
-        seconds = Decimal(attempt.gpu_seconds) * wasted / cost
+    if seconds > 0:
         if devices:
             time = words.duration(float(seconds / devices))
             parts.append(f"{time} of {words.plural(devices, 'device')}")
         else:
             parts.append(f"{words.duration(float(seconds))} of one device")
-        parts.append(words.money(wasted, currency).strip())
+        if attempt.wasted:
+            parts.append(words.money(attempt.wasted, currency).strip())
     return ", ".join(parts)
+
+
+def _wasted_seconds(attempt: Attempt) -> Decimal:
+    """Device seconds that bought nothing; of an attempt without causes, by its money."""
+    if attempt.causes:
+        return Decimal(attempt.causes.lost_work) + Decimal(attempt.causes.idle)
+    cost, wasted = Decimal(attempt.cost or 0), Decimal(attempt.wasted or 0)
+    return Decimal(attempt.gpu_seconds) * wasted / cost if cost else Decimal(0)
 
 
 def _asked_again(status: Status) -> list[Line]:

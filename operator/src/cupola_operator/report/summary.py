@@ -113,6 +113,8 @@ def _score(subject: Subject, score: Score) -> str:
 def _cost(evidence: Evidence) -> str:
     parts = []
     for total in totals(evidence.subjects):
+        if total.currency is None:
+            continue
         spent = words.money(total.accrued, total.currency)
         share = words.share(float(total.wasted), float(total.accrued))
         parts.append(
@@ -163,8 +165,9 @@ def _tiles(evidence: Evidence) -> Html:
                 f"{total.gpu_hours:,.4f} device hours",
             )
         )
-        share = words.share(float(total.wasted), float(total.accrued))
-        found.append(("Wasted", words.money(total.wasted, total.currency), share))
+        if total.currency:
+            share = words.share(float(total.wasted), float(total.accrued))
+            found.append(("Wasted", words.money(total.wasted, total.currency), share))
         found.append(("Energy", f"{total.energy_kwh:,.5f} kWh", "by the stated power of the pools"))
     found.append(("Took", words.duration(wall_seconds(evidence)), "first start to last end"))
     return el(

@@ -15,8 +15,13 @@ NONE = "\N{EN DASH}"
 _SMALLEST = Decimal("0.0001")
 
 
-def money(amount: Decimal | str, currency: str) -> str:
-    """`0.0213 USD`; four digits after the point below 100, as runs may cost fractions of a cent."""
+def money(amount: Decimal | str | None, currency: str | None) -> str:
+    """`0.0213 USD`; four digits after the point below 100, as runs may cost fractions of a cent.
+
+    What has no price has no money: a dash.
+    """
+    if amount is None or currency is None:
+        return NONE
     value = Decimal(amount)
     if 0 < value < _SMALLEST:
         return f"under {_SMALLEST} {currency}"

@@ -69,6 +69,18 @@ class Memory:
     """Bytes offloaded to the host a rank; not in the total."""
 
     @property
+    def parts(self) -> dict[str, int]:
+        """What is on the device, by name, in the order in which it is shown."""
+        return {
+            "weights": self.weights,
+            "gradients": self.gradients,
+            "optimizer": self.optimizer,
+            "activations": self.activations,
+            "communication": self.communication,
+            "fragmentation": self.fragmentation,
+        }
+
+    @property
     def total(self) -> int:
         """All that is on the device."""
         return self.allocated + self.fragmentation

@@ -26,6 +26,11 @@ def of(machine: Machine, bill: Bill | None, *, training: bool) -> list[str]:
         for figure, sentence in _of_machine(machine)
         if figure in machine.assumed and figure not in unused
     ]
+    if machine.friction:
+        said.append(
+            f"a step takes {_range(machine.friction, 1)} times as long as the roofline says, as the "
+            "pool's own runs did"
+        )
     if training:
         said += [
             f"a node writes checkpoints at {_range(reliability.SAVE_BANDWIDTH, 1e9)} GB/s",

@@ -82,7 +82,7 @@ def spend(asked: Asked, money: Decimal, size: int) -> Plan:
 def _size(asked: Asked, hours: float, mfu: float) -> int:
     """The compute-optimal size of so many device hours."""
     compute = hours * 3600 * asked.machine.gpu.flops(asked.precision) * mfu
-    return max(_SMALLEST, round(loss.best(compute).parameters))
+    return max(_SMALLEST, round(loss.best(compute, asked.law).parameters))
 
 
 def _progress(found: Plan) -> float:

@@ -16,7 +16,7 @@ from cupola_operator.plan.money import bill
 from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.speed import machine
 from cupola_operator.plan.speed.hardware import Machine
-from cupola_operator.settings import Settings
+from cupola_operator.settings import Pool, Settings
 
 BYTES_A_SECOND = Estimate(0.6e6, 1.2e6, 2.4e6)
 """Text that a slot of one thread curates.
@@ -28,14 +28,25 @@ differ.
 
 GB = 1e9
 
+TEXT_OF_FILES = Estimate(0.5, 1.0, 4.0)
+"""Bytes of text in a byte of a source file: less where records have other fields, more where it is
+compressed. An assumption."""
+
 
 def plan(resource: Dataset, settings: Settings, known: Known, *, wanted: str | None = None) -> Plan:
     """The plan of a Dataset. Refuses a pool that is not there."""
     place = pool.choose(settings, [wanted or settings.data_pool])
-    there = machine.of_pool(place, settings.currency)
+    return on_pool(resource, place, settings.currency, known)
+
+
+def on_pool(
+    resource: Dataset, place: Pool, currency: str, known: Known, *, listed: int | None = None
+) -> Plan:
+    """The plan on that pool. `listed`: bytes of its source files, where they are listed already."""
+    there = machine.of_pool(place, currency)
     slots = min(resource.spec.max_pods, there.world)
     name, namespace = resource.metadata.name, resource.metadata.namespace
-    read = _read(known.counted(name, namespace))
+    read = _read(known.counted(name, namespace)) if listed is None else TEXT_OF_FILES * listed
     each = of_bytes(Estimate.exactly(GB), there, 1, place.threads_per_gpu)
     said = f"a GB of text takes {_few(each.device_hours.ends)} slot hours"
     if cost := each.on_demand:
@@ -48,6 +59,11 @@ def plan(resource: Dataset, settings: Settings, known: Known, *, wanted: str | N
     if read is not None:
         whole = of_bytes(read, there, slots, place.threads_per_gpu)
         notes = [f"{said}; its sources are taken to hold as much as when they were read last"]
+        if listed is not None:
+            share = _few(TEXT_OF_FILES.ends)
+            notes = [
+                f"{said}; its {listed / GB:.3g} GB of files are taken to hold {share} times as much text"
+            ]
         taken += assumed.of(there, whole, training=False)
     return Plan(
         "Dataset",

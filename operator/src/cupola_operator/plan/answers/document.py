@@ -12,9 +12,8 @@ from typing import Any
 
 from cupola_operator.plan.anatomy import parameters
 from cupola_operator.plan.anatomy.layout import Layout
-from cupola_operator.plan.anatomy.memory import Memory
 from cupola_operator.plan.answers.data import Data
-from cupola_operator.plan.answers.plan import Alternative, Option, Plan, Training
+from cupola_operator.plan.answers.plan import Alternative, Generation, Option, Plan, Training
 from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.money.price import Money, RentOrBuy, rounded
@@ -32,6 +31,7 @@ def of(plan: Plan) -> dict[str, Any]:
         "gpus": plan.devices,
         "nodes": plan.nodes,
         **_training(plan.training),
+        **_generation(plan.generation),
         **_bill(plan.bill),
         "options": [_option(one) for one in plan.options],
         "alternatives": [_alternative(one) for one in plan.alternatives],
@@ -98,7 +98,7 @@ def _training(training: Training | None) -> dict[str, Any]:
         "flopsRuleOfThumb": float(training.six_nd) if whole else None,
         "precision": training.precision,
         "parallelism": _layout(training.layout),
-        "memoryPerGpu": _memory(training.memory),
+        "memoryPerGpu": {**training.memory.parts, "total": training.memory.total},
         "gpuMemory": training.capacity,
         "stepSeconds": training.step_seconds.to_json(),
         "stepSecondsByPart": {
@@ -108,6 +108,31 @@ def _training(training: Training | None) -> dict[str, Any]:
         "checkpointBytes": training.checkpoint_bytes,
         "data": _data(training.data),
         "loss": _estimate(training.loss),
+    }
+
+
+def _generation(found: Generation | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    return {
+        "parameters": found.parameters,
+        "tokens": found.tokens,
+        "answers": found.answers,
+        "answerTokens": found.answer_tokens,
+        "promptTokens": found.prompt_tokens,
+        "precision": found.precision,
+        "parallelism": {
+            "copies": found.copies,
+            "tensor": found.tensor,
+            "answersAtOnce": found.at_once,
+        },
+        "memoryPerGpu": {
+            "weights": found.weights,
+            "cache": found.cache,
+            "total": found.weights + found.cache,
+        },
+        "gpuMemory": found.capacity,
+        "tokensPerSecond": found.tokens_per_second.to_json(),
     }
 
 
@@ -134,18 +159,6 @@ def _layout(layout: Layout) -> dict[str, Any]:
         "offload": layout.offload,
         "microBatch": layout.micro_batch,
         "accumulation": layout.accumulation,
-    }
-
-
-def _memory(memory: Memory) -> dict[str, int]:
-    return {
-        "weights": memory.weights,
-        "gradients": memory.gradients,
-        "optimizer": memory.optimizer,
-        "activations": memory.activations,
-        "communication": memory.communication,
-        "fragmentation": memory.fragmentation,
-        "total": memory.total,
     }
 
 

@@ -1,7 +1,6 @@
 """The plan of an Evaluation: the tasks whose size its spec says, at the rate of the roofline.
 
-Scoring text is a forward pass over it. Writing answers reads all weights once a token for each
-batch: bound by memory, as long as a batch is small (Pope et al. 2022, arXiv 2211.05102).
+Scoring text is a forward pass over it. Writing answers is a pass for each token (`writing`).
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from dataclasses import replace
 
 from cupola_api.evaluation import Evaluation, EvaluationTask
 from cupola_operator.plan import pool
-from cupola_operator.plan.anatomy import parameters
 from cupola_operator.plan.anatomy.layout import Layout
 from cupola_operator.plan.anatomy.model import Model, of_shape
-from cupola_operator.plan.answers import assumed, training
+from cupola_operator.plan.answers import assumed, training, writing
 from cupola_operator.plan.answers.known import Known
 from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.plan.estimate import Estimate
@@ -22,7 +20,7 @@ from cupola_operator.plan.money import bill
 from cupola_operator.plan.speed import machine
 from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.plan.speed.timing import timed
-from cupola_operator.settings import Device, Settings
+from cupola_operator.settings import Device, Pool, Settings
 
 ANSWERS_AT_ONCE = 32
 """Answers that the trainer lets a model write side by side."""
@@ -41,16 +39,21 @@ def plan(
     resource: Evaluation, settings: Settings, known: Known, *, wanted: str | None = None
 ) -> Plan:
     """The plan of an Evaluation. Refuses what would be Stalled."""
+    place = pool.choose(settings, [wanted] if wanted else resource.spec.pools)
+    return on_pool(resource, place, settings.currency, known)
+
+
+def on_pool(resource: Evaluation, place: Pool, currency: str, known: Known) -> Plan:
+    """The plan on that pool."""
     spec, namespace = resource.spec, resource.metadata.namespace
-    place = pool.choose(settings, [wanted] if wanted else spec.pools)
-    there = machine.of_pool(place, settings.currency)
+    there = machine.of_pool(place, currency)
     devices = place.gpus_per_node if place.device is Device.CPU else 1
     found = Plan("Evaluation", resource.metadata.name, there, devices)
     form = known.base_of(spec.model, namespace)
     if form is None:
         note = (
-            f"{spec.model.kind} {spec.model.name} is not among the files, so what measuring it costs is "
-            "not known; name its file with -f too"
+            f"{spec.model.kind} {spec.model.name}, or what it is made from, is not at hand, so what "
+            "measuring it costs is not known"
         )
         return replace(found, notes=(note,))
     model = of_shape(form)
@@ -100,8 +103,6 @@ def _scored(model: Model, there: Machine) -> Estimate:
 
 
 def _written(model: Model, there: Machine) -> Estimate:
-    """Seconds to write one token of a batch of answers on one device."""
-    count = parameters.count(model).total
-    read = 2 * count / there.gpu.bandwidth
-    products = 2 * count * ANSWERS_AT_ONCE / (there.gpu.flops("BF16") * there.gpu.matmul)
-    return REACHED * max(read, products) + PER_BLOCK * model.blocks
+    """Seconds to write one token of a batch of answers on one device; what they hold is not known."""
+    once = writing.seconds(model, there, sequences=ANSWERS_AT_ONCE)
+    return REACHED * once + PER_BLOCK * model.blocks

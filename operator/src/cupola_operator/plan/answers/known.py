@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cupola_api import quantities
 from cupola_api.common import ModelReference
 from cupola_api.dataset import Dataset, DatasetStatus, DatasetSummary
-from cupola_api.finetune import FineTune
-from cupola_api.pretrainjob import PretrainJob, PretrainJobSpec
+from cupola_api.pretrainjob import PretrainJobSpec
 from cupola_api.run import Shape
 from cupola_operator.cluster import Key
 from cupola_operator.plan import shape
-from cupola_operator.resources import Reference, key_of_model
+from cupola_operator.plan.answers.loss import Own
+from cupola_operator.resources import Reference, origin
 
 USUAL_VOCABULARY = 32_000
 """Taken where a Dataset is not at hand; what a tokenizer has by default."""
@@ -24,6 +23,8 @@ class Known:
     """Resources at hand: from files, and with their status where they were run."""
 
     references: Mapping[Key, Reference]
+    law: Own | None = None
+    """The scaling law that was fitted to one's own data."""
 
     def summary(self, name: str, namespace: str) -> DatasetSummary | None:
         """The counts of a finished Dataset."""
@@ -56,26 +57,10 @@ class Known:
     def shape_of(self, spec: PretrainJobSpec, namespace: str) -> tuple[Shape, bool]:
         """The model of a PretrainJob, and whether its vocabulary is known. Refuses an odd size."""
         known = self.vocabulary(spec.datasets[0].name, namespace)
-        vocabulary = known or USUAL_VOCABULARY
-        model = spec.model
-        if model.shape:
-            form = shape.completed(model.shape, vocabulary=vocabulary, context=model.context)
-        else:
-            size = quantities.count(model.size or "0")
-            form = shape.of_size(size, vocabulary=vocabulary, context=model.context)
+        form = shape.of_spec(spec.model, vocabulary=known or USUAL_VOCABULARY)
         return form, known is not None
 
     def base_of(self, base: ModelReference, namespace: str) -> Shape | None:
         """The model that a FineTune or an Evaluation goes back to, if that is at hand."""
-        seen: set[Key] = set()
-        key = key_of_model(base, namespace)
-        while key not in seen:
-            seen.add(key)
-            found = self.references.get(key)
-            resource = found.resource if found else None
-            if isinstance(resource, PretrainJob):
-                return self.shape_of(resource.spec, namespace)[0]
-            if not isinstance(resource, FineTune):
-                return None
-            key = key_of_model(resource.spec.base, namespace)
-        return None
+        first, _ = origin(base, namespace, self.references)
+        return self.shape_of(first.spec, namespace)[0] if first else None

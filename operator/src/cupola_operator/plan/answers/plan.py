@@ -56,6 +56,36 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Generation:
+    """Text that a model writes, in numbers."""
+
+    parameters: int
+    """Of the model."""
+    tokens: int
+    """Of all answers; their prompts do not count."""
+    answers: int
+    answer_tokens: int
+    """Of an answer, on average."""
+    prompt_tokens: int
+    """Of the prompt of each."""
+    copies: int
+    """Copies of the model."""
+    tensor: int
+    """Devices that a copy is on."""
+    at_once: int
+    """Answers that a copy writes side by side."""
+    weights: int
+    """Bytes on a device."""
+    cache: int
+    """Bytes of keys and values on a device, when all answers under way are whole."""
+    capacity: int
+    """Bytes that a device has."""
+    precision: str
+    tokens_per_second: Estimate
+    """Kept tokens of all copies together."""
+
+
+@dataclass(frozen=True)
 class Alternative:
     """Another way to do the same, and why it is not the plan."""
 
@@ -89,6 +119,7 @@ class Plan:
     bill: Bill | None = None
     """None: it does not fit, or nothing is known to base it on."""
     training: Training | None = None
+    generation: Generation | None = None
     runs: bool = True
     """Whether it can run: its layout is possible, and it fits."""
     options: tuple[Option, ...] = ()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 
 from cupola_api import quantities
-from cupola_api import run as contract
 from cupola_api.pretrainjob import PretrainJob, PretrainJobSpec
 from cupola_operator.plan import Refused, pool, schedule
-from cupola_operator.plan.anatomy.layout import Layout
 from cupola_operator.plan.anatomy.model import of_shape
 from cupola_operator.plan.answers import better, training
 from cupola_operator.plan.answers.known import USUAL_VOCABULARY, Known
@@ -39,51 +36,52 @@ def plan(
     layout = spec.parallelism
     names = [wanted] if wanted else spec.pools
     place = pool.choose(settings, names, nodes=layout.nodes, gpus=layout.gpus_per_node)
-    work, certain = _work(resource, settings, known, place)
-    found = training.plan(work, prices)
-    notes = [*found.notes]
-    if not certain:
-        notes.append(
-            f"Dataset {spec.datasets[0].name} is not among the files, so its tokenizer is taken to have "
-            f"{USUAL_VOCABULARY:,} entries"
-        )
+    found, work = _planned(resource, place, settings.currency, known, prices)
     others: list[Alternative] = []
     if found.runs:
         others = [*better.layouts(work, found), *_pools(resource, settings, known, place)]
-    else:
+    return replace(found, alternatives=(*found.alternatives, *others))
+
+
+def on_pool(resource: PretrainJob, place: Pool, currency: str, known: Known) -> Plan:
+    """The plan on that pool alone: without alternatives, and whatever its budget is."""
+    return _planned(resource, place, currency, known, UNSAID)[0]
+
+
+def _planned(
+    resource: PretrainJob, place: Pool, currency: str, known: Known, prices: Prices
+) -> tuple[Plan, Work]:
+    spec = resource.spec
+    work, certain = _work(resource, currency, known, place)
+    found = training.plan(work, prices)
+    notes = [*found.notes]
+    if not found.runs:
         notes[0] = f"{notes[0]}; {better.remedy(work)}"
-    return replace(
-        found,
-        notes=(*notes, *_limits(spec, found), *_saves(spec, work, found)),
-        alternatives=(*found.alternatives, *others),
-    )
+    if not certain:
+        notes.append(
+            f"Dataset {spec.datasets[0].name} is not at hand, so its tokenizer is taken to have "
+            f"{USUAL_VOCABULARY:,} entries"
+        )
+    return replace(found, notes=(*notes, *_saves(spec, work, found))), work
 
 
-def _work(
-    resource: PretrainJob, settings: Settings, known: Known, place: Pool
-) -> tuple[Work, bool]:
+def _work(resource: PretrainJob, currency: str, known: Known, place: Pool) -> tuple[Work, bool]:
     """The training as `build.run` resolves it, and whether its vocabulary is certain."""
     spec, namespace = resource.spec, resource.metadata.namespace
     form, certain = known.shape_of(spec, namespace)
-    world = contract.World(
-        nodes=spec.parallelism.nodes,
-        gpus_per_node=spec.parallelism.gpus_per_node or place.gpus_per_node,
-        threads=place.threads_per_gpu,
-        device=place.device.value,
-    )
+    world = pool.world(spec.parallelism, place)
     planned = schedule.of_pretraining(spec, form, world)
     work = Work(
         kind="PretrainJob",
         name=resource.metadata.name,
         model=of_shape(form),
-        layout=Layout(
-            data=world.size,
-            zero=spec.parallelism.zero_stage,
-            checkpointing="Full" if spec.parallelism.activation_checkpointing else "None",
+        layout=training.layout_of(
+            spec.parallelism,
+            world,
             micro_batch=planned.micro_batch,
-            accumulation=planned.sequences_per_step // (world.size * planned.micro_batch),
+            sequences=planned.sequences_per_step,
         ),
-        machine=machine.of_pool(place, settings.currency),
+        machine=machine.of_pool(place, currency),
         steps=planned.steps,
         precision=spec.precision.value,
         interval=float(max(1, quantities.seconds(spec.checkpoint.every))),
@@ -92,6 +90,7 @@ def _work(
             for share in spec.datasets
             for summary in [known.summary(share.name, namespace)]
         ],
+        law=known.law,
     )
     return work, certain
 
@@ -107,21 +106,27 @@ def _pools(
         what = f"pool {one.name}"
         try:
             place = pool.choose(settings, [one.name], nodes=layout.nodes, gpus=layout.gpus_per_node)
-            work, _ = _work(resource, settings, known, place)
+            work, _ = _work(resource, settings.currency, known, place)
         except Refused as refused:
             yield Alternative(what, refused.message)
             continue
         if resource.spec.pools:
             reason = "spec.pools does not name it first"
         else:
-            reason = f"a device hour costs more than in pool {chosen.name}"
+            reason = (
+                f"what a device hour of it costs is not known, and in pool {chosen.name} it is"
+                if one.price is None and chosen.price is not None
+                else f"a device hour costs more than in pool {chosen.name}"
+            )
         yield training.alternative(what, reason, work)
 
 
 def _saves(spec: PretrainJobSpec, work: Work, found: Plan) -> Iterator[str]:
     """That another time between checkpoints would lose less, where that matters."""
-    best = training.plan(replace(work, interval=None)).bill
-    if not (found.bill and best and found.bill.reliability and best.reliability):
+    if not (found.training and found.bill and found.bill.reliability):
+        return
+    best = training.billed(found.training, replace(work, interval=None))
+    if not best.reliability:
         return
     lost = best.reliability.goodput.expected - found.bill.reliability.goodput.expected
     if lost > _MATTERS:
@@ -136,23 +141,3 @@ def _written(seconds: float) -> str:
     """A length of time as a person writes it in a spec: minutes, or hours from two on."""
     minutes = max(1, round(seconds / 60))
     return f"{minutes}m" if minutes < 120 else f"{round(minutes / 60)}h"
-
-
-def _limits(spec: PretrainJobSpec, found: Plan) -> Iterator[str]:
-    """Where spec.budget or spec.deadline would stop the run."""
-    if found.bill is None:
-        return
-    cost = found.bill.on_demand
-    if spec.budget and cost:
-        limit = Decimal(spec.budget.max_cost)
-        if limit < cost.high:
-            sure = "is" if limit < cost.low else "may be"
-            yield (
-                f"spec.budget.maxCost of {spec.budget.max_cost} {cost.currency} {sure} less than the "
-                "run costs"
-            )
-    if spec.deadline:
-        hours = quantities.seconds(spec.deadline) / 3600
-        if hours < found.bill.wall_clock_hours.high:
-            sure = "is" if hours < found.bill.wall_clock_hours.low else "may be"
-            yield f"spec.deadline of {spec.deadline} {sure} shorter than the run takes"

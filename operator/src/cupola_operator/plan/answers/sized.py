@@ -16,7 +16,7 @@ from cupola_operator.plan import Refused, shape
 from cupola_operator.plan.anatomy import flops
 from cupola_operator.plan.anatomy.memory import Precision
 from cupola_operator.plan.anatomy.model import of_shape
-from cupola_operator.plan.answers import training
+from cupola_operator.plan.answers import loss, training
 from cupola_operator.plan.answers.plan import Alternative, Plan
 from cupola_operator.plan.answers.training import UNSAID, Prices, Work, steps_for
 from cupola_operator.plan.schedule import TOKENS_PER_PARAMETER
@@ -52,6 +52,8 @@ class Asked:
     vocabulary: int = 32_000
     precision: Precision = "BF16"
     prices: Prices = UNSAID
+    law: loss.Own | None = None
+    """The scaling law of one's own data; None: the published one."""
 
 
 def plan(asked: Asked) -> Plan:
@@ -149,6 +151,7 @@ def _best(
         machine=there,
         steps=steps_for(tokens, found.layout.global_batch, form.context),
         precision=asked.precision,
+        law=asked.law,
     )
     return work, found
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from cupola_api.quantities import people
+from cupola_api.run import World
+from cupola_api.training import Parallelism
 from cupola_operator.plan.anatomy import flops, parameters
 from cupola_operator.plan.anatomy.layout import Layout, problem
 from cupola_operator.plan.anatomy.memory import Precision, memory
@@ -17,6 +19,7 @@ from cupola_operator.plan.answers.data import Data
 from cupola_operator.plan.answers.plan import Alternative, Option, Plan, Training
 from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.money import bill
+from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.money.price import Money
 from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.plan.speed.timing import timed
@@ -45,6 +48,8 @@ class Work:
     """Seconds between checkpoints; None: the best."""
     shares: Sequence[tuple[str, int | None, float]] = ()
     """Of each Dataset its name, its tokens if they are known, and its weight."""
+    law: loss.Own | None = None
+    """The scaling law of one's own data; None: the published one."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class Prices:
 
 
 UNSAID = Prices()
+
+
+def layout_of(
+    parallelism: Parallelism, world: World, *, micro_batch: int, sequences: int
+) -> Layout:
+    """What the trainer does of a spec: data parallelism with ZeRO. `sequences`: a step, all ranks."""
+    return Layout(
+        data=world.size,
+        zero=parallelism.zero_stage,
+        checkpointing="Full" if parallelism.activation_checkpointing else "None",
+        micro_batch=micro_batch,
+        accumulation=max(1, sequences // (world.size * micro_batch)),
+    )
 
 
 def plan(work: Work, prices: Prices = UNSAID) -> Plan:
@@ -74,21 +92,26 @@ def plan(work: Work, prices: Prices = UNSAID) -> Plan:
     if impossible or not training.fits:
         why = impossible or _does_not_fit(training, machine)
         return replace(found, runs=False, notes=(why,))
-    costs = bill.of_training(
+    costs = billed(training, work, prices)
+    return replace(
+        found,
+        bill=costs,
+        options=splits(training, costs.device_hours, machine, work.law),
+        notes=(*of_money(machine), *_of_data(training.data), *_of_loss(training, work.law)),
+        assumptions=tuple(assumed.of(machine, costs, training=True)),
+    )
+
+
+def billed(training: Training, work: Work, prices: Prices = UNSAID) -> Bill:
+    """The bill of a training that fits."""
+    return bill.of_training(
         training.step_seconds * training.steps,
-        machine,
-        layout.world,
+        work.machine,
+        work.layout.world,
         checkpoint_bytes=training.checkpoint_bytes,
         interval=work.interval,
         device_price=prices.device,
         kwh_price=prices.kwh,
-    )
-    return replace(
-        found,
-        bill=costs,
-        options=splits(training, costs.device_hours, machine),
-        notes=(*of_money(machine), *_of_data(training.data), *_of_loss(training)),
-        assumptions=tuple(assumed.of(machine, costs, training=True)),
     )
 
 
@@ -118,11 +141,13 @@ def numbers(work: Work) -> Training:
         mfu=step.mfu,
         checkpoint_bytes=CHECKPOINT_BYTES * count,
         data=have,
-        loss=_loss(count, have, model.vocabulary),
+        loss=_loss(count, have, model.vocabulary, work.law),
     )
 
 
-def splits(training: Training, device_hours: Estimate, machine: Machine) -> tuple[Option, ...]:
+def splits(
+    training: Training, device_hours: Estimate, machine: Machine, law: loss.Own | None = None
+) -> tuple[Option, ...]:
     """What the same FLOPs, and so about the same money, would give as other sizes and tokens."""
     if training.loss is None:
         return ()
@@ -136,9 +161,9 @@ def splits(training: Training, device_hours: Estimate, machine: Machine) -> tupl
             cost=_money(device_hours, machine),
             loss=split.loss,
         )
-        for split in loss.frontier(budget)
+        for split in loss.frontier(budget, law)
         if abs(split.parameters / training.parameters - 1) > _SAME
-        and not loss.says_nothing(split.parameters, split.tokens, training.model.vocabulary)
+        and not loss.says_nothing(split.parameters, split.tokens, training.model.vocabulary, law)
     ]
     asked = Option(
         what=f"{people(training.parameters)} on {people(training.tokens)} tokens",
@@ -165,10 +190,10 @@ def _money(device_hours: Estimate, machine: Machine) -> Money | None:
     return None if rate is None else Money.of(device_hours, rate, machine.price.currency)
 
 
-def _loss(count: int, have: Data, vocabulary: int) -> Estimate | None:
-    if loss.says_nothing(count, have.worth, vocabulary):
+def _loss(count: int, have: Data, vocabulary: int, law: loss.Own | None) -> Estimate | None:
+    if loss.says_nothing(count, have.worth, vocabulary, law):
         return None
-    return loss.expected(count, have.worth)
+    return loss.expected(count, have.worth, law)
 
 
 def _does_not_fit(training: Training, machine: Machine) -> str:
@@ -210,13 +235,26 @@ def _of_data(have: Data | None) -> list[str]:
     return said
 
 
-def _of_loss(training: Training) -> list[str]:
+def _of_loss(training: Training, law: loss.Own | None) -> list[str]:
+    if law:
+        return _of_own(training, law)
     fitted = "it was fitted to 70M to 16B parameters on 5B to 500B tokens"
     if training.loss is None:
         return [f"the scaling law says nothing of a model and data this small: {fitted}"]
     if not loss.fitted(training.parameters, training.tokens):
         return [f"the loss is extrapolated from the scaling law: {fitted}"]
     return []
+
+
+def _of_own(training: Training, law: loss.Own) -> list[str]:
+    sizes, tokens = (
+        " to ".join(people(round(end)) for end in ends) for ends in (law.parameters, law.tokens)
+    )
+    fitted = f"it was fitted to {law.runs} runs, {sizes} parameters on {tokens} tokens"
+    said = [f"the loss is by the law of the ladder {law.name}: {fitted}"]
+    if not law.free:
+        said.append("the exponents of that law are the published ones, as its runs are few")
+    return said
 
 
 def steps_for(tokens: int, batch_sequences: int, context: int) -> int:

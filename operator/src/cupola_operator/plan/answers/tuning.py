@@ -29,7 +29,7 @@ from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.speed import machine
 from cupola_operator.plan.speed.hardware import Machine
 from cupola_operator.plan.speed.timing import Timed, timed
-from cupola_operator.settings import Settings
+from cupola_operator.settings import Pool, Settings
 
 LAST_BLOCKS = 0.25
 """The share of the blocks that "the last blocks" are, for comparison: of no run."""
@@ -56,23 +56,25 @@ def plan(
     prices: Prices = UNSAID,
 ) -> Plan:
     """The plan of a FineTune. Refuses what would be Stalled."""
-    spec, namespace = resource.spec, resource.metadata.namespace
-    layout = spec.parallelism
-    names = [wanted] if wanted else spec.pools
+    layout = resource.spec.parallelism
+    names = [wanted] if wanted else resource.spec.pools
     place = pool.choose(settings, names, nodes=layout.nodes, gpus=layout.gpus_per_node)
-    there = machine.of_pool(place, settings.currency)
-    world = contract.World(
-        nodes=layout.nodes,
-        gpus_per_node=layout.gpus_per_node or place.gpus_per_node,
-        threads=place.threads_per_gpu,
-        device=place.device.value,
-    )
+    return on_pool(resource, place, settings.currency, known, prices)
+
+
+def on_pool(
+    resource: FineTune, place: Pool, currency: str, known: Known, prices: Prices = UNSAID
+) -> Plan:
+    """The plan on that pool. Refuses a batch that cannot be shared, and examples that are too long."""
+    spec, namespace = resource.spec, resource.metadata.namespace
+    there = machine.of_pool(place, currency)
+    world = pool.world(spec.parallelism, place)
     found = Plan("FineTune", resource.metadata.name, there, world.size)
     form = known.base_of(spec.base, namespace)
     if form is None:
         note = (
-            f"{spec.base.kind} {spec.base.name} is not among the files, so what tuning it costs is not "
-            "known; name its file with -f too"
+            f"{spec.base.kind} {spec.base.name}, or what it is made from, is not at hand, so what tuning it "
+            "costs is not known"
         )
         return replace(found, notes=(note,))
     tuning = _resolved(resource, of_shape(form), there, world, known)
@@ -135,12 +137,11 @@ def _resolved(
         spec, context=base.context, base_parameters=parameters.count(base).total, world=world
     )
     model = replace(base, context=tuned.max_length)
-    layout = Layout(
-        data=world.size,
-        zero=spec.parallelism.zero_stage,
-        checkpointing="Full" if spec.parallelism.activation_checkpointing else "None",
+    layout = training_notes.layout_of(
+        spec.parallelism,
+        world,
         micro_batch=tuned.micro_batch,
-        accumulation=max(1, spec.examples_per_step // (world.size * tuned.micro_batch)),
+        sequences=spec.examples_per_step,
     )
     ways = (full(model), last_blocks(model), lora(model, _rank(resource)))
     summary = known.summary(spec.dataset, resource.metadata.namespace)

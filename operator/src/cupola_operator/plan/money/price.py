@@ -9,6 +9,7 @@ from cupola_operator.plan.estimate import Estimate
 
 _CENT = Decimal("0.01")
 _SMALLEST = Decimal("0.000001")
+_LARGEST = Decimal(10) ** 20
 HOURS_PER_YEAR = 8_760
 
 
@@ -52,7 +53,9 @@ def decimal(number: float) -> Decimal:
 
 
 def rounded(amount: Decimal) -> Decimal:
-    """To the cent; an amount below 1 to a millionth."""
+    """To the cent; an amount below 1 to a millionth, one that nobody has as it is."""
+    if abs(amount) >= _LARGEST:
+        return amount
     step = _CENT if abs(amount) >= 1 else _SMALLEST
     return amount.quantize(step, rounding=ROUND_HALF_EVEN)
 

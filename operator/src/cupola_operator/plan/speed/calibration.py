@@ -22,6 +22,11 @@ _NORMAL = 1.2816
 """Of many; with few degrees of freedom d, t is about 0.9 / d more."""
 
 
+def student(degrees: int) -> float:
+    """Student's t at 0.9, by its degrees of freedom: 1 or more."""
+    return _T.get(degrees, _NORMAL + 0.9 / degrees)
+
+
 @dataclass(frozen=True)
 class Ratio:
     """A run, reported over predicted."""
@@ -49,7 +54,7 @@ class Fit:
 
     def with_unknown(self, spread: float) -> Estimate:
         """The same for a run whose prediction has that spread of its logarithm without friction."""
-        t = _T.get(self.families - 1, _NORMAL + 0.9 / (self.families - 1))
+        t = student(self.families - 1)
         variance = self.spread**2 * (1 + 1 / self.families) + spread**2
         wide = math.exp(t * math.sqrt(variance))
         return Estimate(self.factor / wide, self.factor, self.factor * wide)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cupola_operator.plan.estimate import Estimate
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -97,6 +99,8 @@ class Machine:
     """gCO2e a kWh of the grid."""
     energy_price: Decimal | None = None
     """Price of a kWh, where the installation pays its own."""
+    friction: Estimate | None = None
+    """Time of a step over that of the roofline, where it was fitted to runs on this machine."""
     assumed: tuple[str, ...] = ()
     """Figures that nobody stated for this machine, which are the catalogue's assumptions."""
 

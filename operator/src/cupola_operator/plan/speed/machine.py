@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from cupola_api import quantities
 from cupola_operator.plan import Refused
+from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.speed import catalogue
 from cupola_operator.plan.speed.hardware import Gpu, Machine, Price
 from cupola_operator.settings import Device, Pool
@@ -21,7 +22,7 @@ def of_pool(pool: Pool, currency: str) -> Machine:
     """
     gpu = _core(pool) if pool.device is Device.CPU else _gpu(pool)
     memory = pool.memory_per_gpu
-    return catalogue.machine(
+    found = catalogue.machine(
         gpu,
         name=pool.name,
         gpus=pool.gpus_per_node,
@@ -40,6 +41,10 @@ def of_pool(pool: Pool, currency: str) -> Machine:
         carbon=pool.carbon_intensity,
         energy_price=_money(pool.energy_price_per_kwh),
     )
+    own = pool.friction
+    if own is None:
+        return found
+    return dataclasses.replace(found, friction=Estimate(own.low, own.expected, own.high))
 
 
 def _gpu(pool: Pool) -> Gpu:

@@ -30,12 +30,16 @@ class Timed:
     """Seconds by part."""
 
 
+def usual(machine: Machine) -> Estimate:
+    """Time of a step over that of the roofline, where no run on the machine says it."""
+    return CPU if machine.gpu.name == "cpu" else calibration.friction()
+
+
 def timed(model: Model, layout: Layout, machine: Machine, precision: str) -> Timed:
     """The time of a step of a possible layout."""
     clock = Clock(model, machine, precision)
     step = clock.step(layout)
-    on_cpu = machine.gpu.name == "cpu"
-    seconds = (CPU if on_cpu else calibration.friction()) * step.total
+    seconds = (machine.friction or usual(machine)) * step.total
     return Timed(
         seconds=seconds,
         mfu=Estimate(*(clock.mfu(layout, one) for one in reversed(seconds.ends))),
