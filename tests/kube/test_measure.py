@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,21 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cupola_api import metrics
 from cupola_api.common import Attempt, Phase
-from cupola_operator.cluster import Key
+from cupola_operator.cluster import Key, Unavailable
+from cupola_operator.cost.book import entered
+from cupola_operator.cost.entries import Entry
 from cupola_operator.measure import reference, table
+from cupola_operator.measure.namespaces import Namespaces
 from cupola_operator.measure.process import Measures
 from cupola_operator.measure.resources import samples
-from cupola_operator.measure.table import BY_NAME, OPERATOR, RESOURCES, TRAINERS
+from cupola_operator.measure.table import BY_NAME, NAMESPACES, OPERATOR, RESOURCES, TRAINERS
 from cupola_operator.resources import STATUS, parse_status
+from cupola_operator.settings import Settings
+
+from .operating import SETTINGS
 
 NOW = 1_800_000_000.0
+DAY = datetime(2026, 1, 10, tzinfo=UTC)
 COST = {
     "currency": "EUR",
     "accrued": "12.345678",
@@ -24,6 +32,30 @@ COST = {
     "wasted": "0.3",
     "gpuHours": "4",
     "energyKwh": "1.5",
+}
+SPAN = {"low": "1", "expected": "2", "high": "4"}
+TIMES = {"gpuHours": SPAN, "wallClockHours": SPAN, "stepSeconds": SPAN, "cost": SPAN}
+PLAN = {
+    "pool": "a100",
+    "nodes": 1,
+    "devices": 2,
+    "currency": "EUR",
+    **TIMES,
+    "energyKwh": SPAN,
+    "mfu": SPAN,
+    "loss": SPAN,
+    "projection": {
+        "after": 20,
+        **TIMES,
+        "end": dict.fromkeys(SPAN, "2027-01-15T08:00:10Z"),
+    },
+    "actual": {
+        "wallClockHours": "3",
+        "stepSeconds": "5",
+        "mfu": "0.25",
+        "loss": "2.5",
+        "outside": ["stepSeconds"],
+    },
 }
 
 
@@ -81,6 +113,54 @@ def test_money_is_that_of_the_status() -> None:
     assert found["cupola_run_cost_projected", "EUR"] == 100.1
     assert found["cupola_run_cost_wasted", "EUR"] == 0.3
     assert found["cupola_run_energy_joules_total",] == 5_400_000
+
+
+def test_money_and_device_time_are_said_by_cause() -> None:
+    attempts = [
+        attempt(1, gpuSeconds="5", causes={"lostWork": "4", "idle": "1"}),
+        attempt(2, gpuSeconds="9.5", causes={"productive": "7", "startUp": "1.5", "idle": "1"}),
+    ]
+    split = {"productive": "12", "checkpoint": "0.345678"}
+    cost = {**COST, "causes": split, "queueSeconds": "61"}
+    found = said(run={"revision": 1}, cost=cost, attempts=attempts)
+    assert found["cupola_run_cost_by_cause", "EUR", "checkpoint"] == 0.345678
+    money = [number for (name, *_), number in found.items() if name == "cupola_run_cost_by_cause"]
+    assert (len(money), sum(money)) == (6, found["cupola_run_cost_accrued", "EUR"])
+    assert found["cupola_run_gpu_seconds_by_cause", "idle"] == 2
+    time = [n for (name, *_), n in found.items() if name == "cupola_run_gpu_seconds_by_cause"]
+    assert (len(time), sum(time)) == (6, found["cupola_run_gpu_seconds_total",])
+    assert found["cupola_run_queue_seconds_total",] == 61
+
+
+def test_a_run_without_a_price_has_no_series_of_money() -> None:
+    found = said(run={"revision": 1}, cost={"gpuHours": "4", "energyKwh": "1.5"})
+    assert found["cupola_run_energy_joules_total",] == 5_400_000
+    assert not {name for name, *_ in found if "_cost_" in name}
+
+
+def test_the_plan_is_said_with_its_range_then_what_is_projected_and_what_it_took() -> None:
+    found = said(cost=COST, plan=PLAN)
+    assert found["cupola_run_planned_cost", "EUR", "low"] == 1
+    assert found["cupola_run_planned_gpu_seconds", "expected"] == 7200
+    assert found["cupola_run_planned_energy_joules", "high"] == 4 * 3_600_000
+    assert found["cupola_run_projected_cost", "EUR", "high"] == 4
+    assert found["cupola_run_projected_duration_seconds", "low"] == 3600
+    assert found["cupola_run_projected_end_timestamp_seconds", "expected"] == NOW + 10
+    assert found["cupola_run_actual_duration_seconds",] == 3 * 3600
+    assert found["cupola_run_actual_mfu_ratio",] == 0.25
+    assert found["cupola_run_outside_plan", "stepSeconds"] == 1
+    assert found["cupola_run_outside_plan", "cost"] == 0
+
+
+def test_a_plan_without_a_price_has_no_series_of_money() -> None:
+    free = {name: value for name, value in PLAN.items() if name not in ("cost", "currency")}
+    projected = {name: value for name, value in TIMES.items() if name != "cost"}
+    end = dict.fromkeys(SPAN, "2027-01-15T08:00:10Z")
+    free |= {"projection": {"after": 20, **projected, "end": end}, "actual": {"outside": []}}
+    names = {name for name, *_ in said(plan=free)}
+    assert "cupola_run_projected_gpu_seconds" in names
+    assert not {name for name in names if name.endswith("_cost")}
+    assert not {name for name in names if "actual" in name}
 
 
 def test_progress_is_what_rank_0_said() -> None:
@@ -206,8 +286,10 @@ def test_the_page_has_the_names_types_and_labels_of_the_table() -> None:
             "checkpointTime": "2026-01-01T00:00:00Z",
         },
         cost=COST,
+        plan=PLAN,
     )
-    measures = Measures(lambda: [full], every)
+    full["metadata"]["uid"] = "u"
+    measures = Measures(lambda: [full], every, limited(full))
     measures.request("get", "pods", "200", 0.1)
     measures.timed(lambda _: None)(Key("Dataset", "ns", "x"))
     with pytest.raises(ZeroDivisionError):
@@ -220,21 +302,77 @@ def test_the_page_has_the_names_types_and_labels_of_the_table() -> None:
             found[name] = (family.type, family.documentation, labels)
     assert found == {
         metric.name: (metric.type, metric.help, set(metric.labels))
-        for metric in (*RESOURCES, *OPERATOR)
+        for metric in (*RESOURCES, *NAMESPACES, *OPERATOR)
     }
 
 
+def limited(*objects: Any, ledgers: Any = lambda _: [], clock: Any = None) -> Namespaces:
+    """Namespaces with a budget of 100 EUR for `ns`."""
+    rule = {"name": "ns", "budget": {"maxCost": "100"}}
+    settings = Settings.model_validate({**SETTINGS, "namespaces": [rule]})
+    return Namespaces(settings, lambda: objects, ledgers, clock or (lambda: DAY))
+
+
+def spending(collector: Namespaces) -> dict[str, float]:
+    """Value by name and namespace."""
+    return {
+        f"{sample.name} {sample.labels['namespace']}": sample.value
+        for family in collector.collect()
+        for sample in family.samples
+    }
+
+
+def spent(name: str, namespace: str = "ns") -> dict[str, Any]:
+    times = {"startedAt": "2026-01-02T00:00:00Z", "endedAt": "2026-01-02T01:00:00Z"}
+    one = value(name=name, cost=COST, attempts=[attempt(1, cost="5", outcome="Failed", **times)])
+    one["metadata"] |= {"uid": name, "namespace": namespace}
+    return one
+
+
+def test_what_a_namespace_spent_is_told_where_it_has_a_budget() -> None:
+    gone = Entry(kind="Dataset", name="x", uid="u", revision=1, currency="EUR", cost="7")
+    ledger = entered(None, "ns", "2026-01", gone)
+    found = limited(spent("a"), spent("b"), spent("c", "free"), ledgers=lambda _: [ledger])
+    assert spending(found) == {
+        "cupola_namespace_cost_spent ns": 17,
+        "cupola_namespace_cost_limit ns": 100,
+    }
+    assert spending(limited()) == {}
+
+
+def test_ledgers_are_read_once_a_minute() -> None:
+    reads: list[str] = []
+    now = [DAY]
+
+    def ledgers(namespace: str) -> list[Any]:
+        reads.append(namespace)
+        return []
+
+    found = limited(spent("a"), ledgers=ledgers, clock=lambda: now[0])
+    for seconds in (0, 59, 60):
+        now[0] = DAY + timedelta(seconds=seconds)
+        assert spending(found)
+    assert reads == ["ns", "ns"]
+
+
+def test_a_namespace_whose_ledgers_cannot_be_read_has_no_series() -> None:
+    def ledgers(_: str) -> list[Any]:
+        raise Unavailable("no answer")
+
+    assert spending(limited(spent("a"), ledgers=ledgers)) == {}
+
+
 def test_names_follow_the_conventions() -> None:
-    for metric in (*RESOURCES, *OPERATOR, *TRAINERS):
+    for metric in (*RESOURCES, *NAMESPACES, *OPERATOR, *TRAINERS):
         assert re.fullmatch(r"cupola(_[a-z0-9]+)+", metric.name)
         assert metric.help.endswith(".")
         assert metric.unit
         assert (metric.type == "counter") == metric.name.endswith("_total")
         assert set(metric.labels) <= {
             *table.OBJECT, "revision", "reason", "phase", "type", "failure", "currency",
-            "version", "verb", "resource", "code",
+            "cause", "bound", "figure", "version", "verb", "resource", "code",
         }  # fmt: skip
-    assert len(BY_NAME) == len(RESOURCES) + len(OPERATOR)
+    assert len(BY_NAME) == len(RESOURCES) + len(NAMESPACES) + len(OPERATOR)
     assert {metric.name for metric in TRAINERS} == set(metrics.HELP)
 
 

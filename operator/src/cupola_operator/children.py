@@ -82,6 +82,8 @@ class Resolved:
     digest: str
     run: contract.Run
     placement: Placement
+    made: datetime | None = None
+    """When it was resolved: later prices of the settings count for it."""
 
     @classmethod
     def of(cls, value: Object) -> Resolved | None:
@@ -93,6 +95,7 @@ class Resolved:
                 digest=notes[DIGEST],
                 run=_run_of(value["data"][RUN_FILE]),
                 placement=_placement_of(notes[PLACEMENT]),
+                made=time_of(value["metadata"].get("creationTimestamp")),
             )
         except (KeyError, TypeError, ValidationError, yaml.YAMLError):
             return None
@@ -115,6 +118,8 @@ class Job:
     """The LocalQueue of Kueue that admits it; empty if none does."""
     suspended: bool = False
     """Whether it is not admitted, or not any more: it has no pods, or they are ending."""
+    made: datetime | None = None
+    """When it was made: from then on it waits for devices."""
     since: datetime | None = None
     """When its controller took it up, or was let to; before that, when it was made. None while it
     is suspended, as the controller last said."""
@@ -142,6 +147,7 @@ class Job:
             pool=notes.get(labels.POOL),
             queue=notes.get(labels.QUEUE, ""),
             suspended=bool((spec.get("runPolicy") or spec).get("suspend")),
+            made=time_of(value["metadata"].get("creationTimestamp")),
             since=None if "Suspended" in true else _since(value),
         )
 
@@ -160,6 +166,10 @@ class Pod:
     stage: str = ""
     attempt: int = 0
     gpus: int = 0
+    node: str = ""
+    """The node that it is on; empty before it has one."""
+    spot: bool | None = None
+    """Whether that node can be taken away and costs the spot price; None where nobody looked."""
     master: bool = False
     index: int = 0
     terminal: bool = False
@@ -233,6 +243,7 @@ class Pod:
             stage=notes.get(labels.STAGE, ""),
             attempt=_number(notes.get(labels.ATTEMPT)),
             gpus=_number(notes.get(labels.GPUS)),
+            node=str((value.get("spec") or {}).get("nodeName") or ""),
             master=notes.get(REPLICA_TYPE) == "master",
             index=_number(notes.get(REPLICA_INDEX) or notes.get(COMPLETION_INDEX)),
             terminal=terminal,

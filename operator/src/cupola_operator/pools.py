@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from pydantic import Field, field_validator
 
-from cupola_api.base import Rule, Ruled
+from cupola_api.base import Model, Rule, Ruled
 from cupola_api.pods import KEY, RESERVED_VARIABLES, AnnotationValue, LabelValue, ObjectName
 from cupola_api.quantities import Cores, Duration, Memory, Money
 from cupola_api.training import PoolName
@@ -19,6 +21,8 @@ GPU = "nvidia.com/gpu"
 
 _RESOURCE = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Pattern of an extended resource of a node."""
+
+_MOMENT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 
 class Device(StrEnum):
@@ -86,6 +90,54 @@ class Security(Ruled):
     )
 
 
+class Friction(Ruled):
+    """How much longer steps take than the planner's roofline says; see `cupola plan --calibrate`."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.low <= self.expected && self.expected <= self.high",
+            "friction must be a range: low <= expected <= high",
+        ),
+    )
+
+    low: float = Field(gt=0, le=1000, description="In 1 of 10 cases it is less.")
+    expected: float = Field(gt=0, le=1000, description="As likely less as more.")
+    high: float = Field(gt=0, le=1000, description="In 1 of 10 cases it is more.")
+    runs: int | None = Field(None, ge=1, description="Finished runs that it was fitted to.")
+
+
+class DatedPrice(Model):
+    """What one device costs an hour from a time on."""
+
+    since: str = Field(
+        alias="from",
+        json_schema_extra={"pattern": _MOMENT},
+        max_length=40,
+        description='When it begins to hold: RFC 3339, such as "2027-01-01T00:00:00Z".',
+    )
+    price_per_gpu_hour: Money = Field(description="What one device costs an hour from then on.")
+    spot_price_per_gpu_hour: Money | None = Field(
+        None, description="The same where it can be taken away; absent = as before."
+    )
+
+    @field_validator("since")
+    @classmethod
+    def _check_since(cls, text: str) -> str:
+        sentence = f'{text} is no moment; write one with its offset, such as "2027-01-01T00:00:00Z"'
+        if not re.fullmatch(_MOMENT, text):
+            raise ValueError(sentence)
+        try:
+            datetime.fromisoformat(text)
+        except ValueError as error:  # such as the 30th of February
+            raise ValueError(sentence) from error
+        return text
+
+    @property
+    def begin(self) -> datetime:
+        """When it begins to hold, in UTC."""
+        return datetime.fromisoformat(self.since).astimezone(UTC)
+
+
 class Pool(Ruled):
     """Nodes of one kind that runs may use, and what pods on them need."""
 
@@ -116,6 +168,22 @@ class Pool(Ruled):
             "by cpuPerGpu and memoryPerGpu",
         ),
         Rule(
+            "self.prices.size() == 0 || has(self.pricePerGpuHour)",
+            "prices hold from their times on; write pricePerGpuHour for the time before",
+        ),
+        Rule(
+            "self.prices.all(p, self.prices.exists_one(q, timestamp(q.from) == timestamp(p.from)))",
+            "prices must begin at different times",
+        ),
+        Rule(
+            "self.spotNodes.size() == 0 || (has(self.pricePerGpuHour) && has(self.spotPricePerGpuHour))",
+            "spotNodes names nodes at the spot price; write pricePerGpuHour and spotPricePerGpuHour",
+        ),
+        Rule(
+            f"self.spotNodes.all(k, k.matches('{KEY}'))",
+            "keys of spotNodes are those of labels",
+        ),
+        Rule(
             "self.schedulingTimeout.matches('[1-9]')",
             'schedulingTimeout must be longer than 0, such as "10m"',
         ),
@@ -132,7 +200,15 @@ class Pool(Ruled):
     memory_per_gpu: Memory | None = Field(
         None, description="Host memory for each device; a pod that takes more is killed."
     )
-    price_per_gpu_hour: Money = Field(description="What one device costs an hour.")
+    price_per_gpu_hour: Money | None = Field(
+        None,
+        description="What one device costs an hour; absent = not known: runs on it go without money.",
+    )
+    prices: list[DatedPrice] = Field(
+        default_factory=list,
+        max_length=32,
+        description="Later prices, each from a time on; before the first of them pricePerGpuHour holds.",
+    )
     gpu_watts: float = Field(ge=0, le=10_000, description="Power of one device at work, W.")
     host_watts: float = Field(
         0, ge=0, le=100_000, description="Power of a node besides its devices, W; shared evenly."
@@ -149,6 +225,11 @@ class Pool(Ruled):
     spot_price_per_gpu_hour: Money | None = Field(
         None, description="What one device costs an hour where it can be taken away."
     )
+    spot_nodes: Annotated[dict[str, LabelValue], Field(max_length=8)] = Field(
+        default_factory=dict,
+        description="Labels of those of its nodes that can be taken away: pods on them are charged "
+        "spotPricePerGpuHour.",
+    )
     reserved_price_per_gpu_hour: Money | None = Field(
         None, description="What one device costs an hour that is committed to."
     )
@@ -163,6 +244,11 @@ class Pool(Ruled):
     )
     failures_per_node_day: float | None = Field(
         None, ge=0, le=100, description="How often a node interrupts a run, a day."
+    )
+    friction: Friction | None = Field(
+        None,
+        description="Time of a step over that of the planner's roofline, as `cupola plan --calibrate` "
+        "fits it to the pool's own runs; absent = that of published runs.",
     )
     node_selector: Annotated[dict[str, LabelValue], Field(max_length=16)] = Field(
         default_factory=dict, description="Labels of its nodes."
@@ -223,9 +309,9 @@ class Pool(Ruled):
         return name
 
     @property
-    def price(self) -> Decimal:
-        """Price of a device hour."""
-        return Decimal(self.price_per_gpu_hour)
+    def price(self) -> Decimal | None:
+        """Price of a device hour on demand before any of `prices`; None if it is not known."""
+        return None if self.price_per_gpu_hour is None else Decimal(self.price_per_gpu_hour)
 
     @property
     def watts(self) -> float:

@@ -8,18 +8,29 @@ it is a ConfigMap.
 from __future__ import annotations
 
 import posixpath
+from enum import StrEnum
 from typing import ClassVar
 from urllib.parse import quote, unquote
 
 from pydantic import Field
 
 from cupola_api.base import Model, Rule, Ruled
+from cupola_api.control import OnExceeded
 from cupola_api.pods import ObjectName, QueueName
-from cupola_api.quantities import Duration
+from cupola_api.quantities import Duration, Money
 from cupola_api.training import PoolName
 from cupola_operator.pools import Device, Pool
 
-__all__ = ["Allowed", "Device", "Pool", "Settings", "Storage"]
+__all__ = [
+    "Allowed",
+    "Device",
+    "NamespaceBudget",
+    "NamespaceRule",
+    "Period",
+    "Pool",
+    "Settings",
+    "Storage",
+]
 
 
 class Storage(Ruled):
@@ -69,6 +80,63 @@ class Allowed(Model):
     )
 
 
+class Period(StrEnum):
+    """The time that a budget of a namespace is for."""
+
+    MONTH = "Month"
+    TOTAL = "Total"
+
+
+class NamespaceBudget(Ruled):
+    """What the resources of a namespace may cost together."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.maxCost.matches('[1-9]')",
+            'namespaces.budget.maxCost must be more than 0, such as "5000"; leave budget out for no limit',
+        ),
+    )
+
+    max_cost: Money = Field(
+        description="The most that they may cost; those that are deleted count too."
+    )
+    per: Period = Field(
+        Period.MONTH, description="Month: anew in each month, by UTC. Total: for good."
+    )
+    on_exceeded: OnExceeded = Field(
+        OnExceeded.SUSPEND,
+        description="Suspend: they wait for the next month, or until maxCost is raised. Fail: what runs "
+        "or would begin has Failed.",
+    )
+
+
+class NamespaceRule(Ruled):
+    """What holds in a namespace, whatever the specs in it say."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.name.matches('^([*]|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$')",
+            'namespaces.name must be the name of a namespace, or "*" for each that is not named',
+        ),
+        Rule(
+            "!has(self.deadline) || self.deadline.matches('[1-9]')",
+            'namespaces.deadline must be longer than 0, such as "7d"; leave it out for none',
+        ),
+    )
+
+    name: str = Field(
+        min_length=1, max_length=63, description='The namespace; "*": each that is not named.'
+    )
+    budget: NamespaceBudget | None = Field(
+        None, description="What its resources may cost together; absent = no limit."
+    )
+    deadline: Duration | None = Field(
+        None,
+        description="The longest that a run may take, also where its spec names no deadline or a "
+        "longer one.",
+    )
+
+
 class Settings(Ruled):
     """Everything that an installation decides."""
 
@@ -90,6 +158,10 @@ class Settings(Ruled):
         Rule(
             "[self.trainerImage, self.curatorImage].all(i, i.matches('^[A-Za-z0-9][!-~]*$'))",
             "trainerImage and curatorImage must be images, such as registry.example.com/cupola-trainer:1",
+        ),
+        Rule(
+            "self.namespaces.all(n, self.namespaces.exists_one(m, m.name == n.name))",
+            "namespaces must have different names",
         ),
         Rule(
             "!has(self.keepFinished) || self.keepFinished.matches('[1-9]')",
@@ -128,6 +200,12 @@ class Settings(Ruled):
         "logs; absent = as long as the resource.",
     )
 
+    namespaces: list[NamespaceRule] = Field(
+        default_factory=list,
+        max_length=256,
+        description="Budgets and deadlines of namespaces.",
+    )
+
     @property
     def is_local(self) -> bool:
         """Whether these are settings of one machine: the store is a folder of it."""
@@ -136,6 +214,11 @@ class Settings(Ruled):
     def pool(self, name: str) -> Pool | None:
         """The pool of a name, or None."""
         return next((pool for pool in self.pools if pool.name == name), None)
+
+    def namespace(self, name: str) -> NamespaceRule | None:
+        """What holds in a namespace: what names it, else what is said of each."""
+        rules = {rule.name: rule for rule in self.namespaces}
+        return rules.get(name) or rules.get("*")
 
     def resolve(self, uri: str) -> str:
         """The place that a URI of a resource stands for.

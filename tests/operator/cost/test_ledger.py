@@ -48,17 +48,17 @@ def attempt(**fields: Any) -> Attempt:
 
 def test_a_running_attempt_is_charged_until_now(placement: Placement) -> None:
     charged = ledger.charge(attempt(), [pod(0), pod(10)], now=at(100), placement=placement, gang=2)
-    assert (charged.gpu_seconds, charged.cost, charged.wasted) == ("380", "0.038", "0")
+    assert (charged.gpu_seconds, charged.cost, charged.wasted) == ("380", "0.038", "0.002")
     assert (charged.started_at, charged.ended_at) == (text_of(ZERO), None)
     assert charged.estimated is False
 
 
 def test_a_gang_that_succeeded_wasted_nothing(placement: Placement) -> None:
-    pods = [pod(0, 100), pod(0, 101, code=1)]
+    pods = [pod(0, 101), pod(0, 101, code=1)]
     charged = ledger.charge(
         attempt(outcome="Succeeded"), pods, now=at(500), placement=placement, gang=2
     )
-    assert (charged.gpu_seconds, charged.wasted) == ("402", "0")
+    assert (charged.gpu_seconds, charged.wasted) == ("404", "0")
     assert charged.ended_at == text_of(at(101))
 
 
@@ -240,7 +240,7 @@ def test_the_total_of_a_run(placement: Placement) -> None:
         attempt(gpu_seconds="3600", cost="0.36", wasted="0.1"),
         attempt(gpu_seconds="1800", cost="0.18"),
     ]
-    cost = ledger.total(attempts, placement, to_come=Decimal(3600))
+    cost = ledger.total(attempts, placement, to_come=Decimal(3600), rate=PRICE)
     assert (cost.accrued, cost.projected, cost.wasted) == ("0.54", "0.9", "0.1")
     assert (cost.gpu_hours, cost.energy_kwh, cost.currency) == ("1.5", "0.03", "USD")
 
@@ -320,14 +320,16 @@ def test_figures_equal_those_of_counting_seconds(
         checkpoint=None if checkpoint is None else at(checkpoint),
     )
     used = by_the_second(pods, now, lambda *_: True)
-    if outcome in (None, "Succeeded"):
-        wasted = by_the_second(pods, now, lambda one, _: one.failed and not gang)
-    elif gang:
-        wasted = by_the_second(
-            pods, now, lambda _, second: checkpoint is None or second >= checkpoint
-        )
-    else:
+    failed = outcome not in (None, "Succeeded")
+    if gang:
+        whole = max((one.started - ZERO).seconds for one in pods)
+        broke = min(((one.finished or at(999)) - ZERO).seconds for one in pods)
+        kept = 999 if not failed else checkpoint or 0
+        wasted = by_the_second(pods, now, lambda _, t: t < whole or t >= min(broke, kept))
+    elif failed:
         wasted = by_the_second(pods, now, lambda one, _: not one.succeeded)
+    else:
+        wasted = by_the_second(pods, now, lambda one, _: one.failed)
     assert Decimal(charged.gpu_seconds) == used
     assert Decimal(charged.cost) == used * PRICE / 3600
     assert Decimal(charged.wasted) == wasted * PRICE / 3600
@@ -384,18 +386,21 @@ def test_what_evicted_pods_used_stays_and_is_not_wasted(kit: Any, placement: Pla
     first = charged(Attempt(number=1, name="a"), gang("ab", 0, 100), 200)
     assert (first.gpu_seconds, first.started_at) == ("200", text_of(at(0)))
     waits = ledger.evicted(first)
-    assert (waits.pods, waits.evictions, waits.evicted_seconds, waits.estimated) == (
+    assert waits.evicted
+    assert (waits.pods, waits.evictions, waits.evicted.gpu_seconds, waits.estimated) == (
         *([], 1, "200"),
         False,
     )
-    assert charged(waits, [], 900) == waits
+    later = charged(waits, [], 900)
+    assert later == waits.model_copy(update={"queue_seconds": "800"})
     second = charged(waits, gang("cd", 1000), 1050)
     assert (second.gpu_seconds, second.cost, second.started_at) == ("300", "0.03", text_of(at(0)))
     failed = second.model_copy(update={"outcome": "Failed"})
     ended = charged(failed, gang("cd", 1000, 1060), 1070, checkpoint=at(1040))
     assert (ended.gpu_seconds, ended.wasted, ended.estimated) == ("320", "0.004", False)
     twice = ledger.evicted(second)
-    assert (twice.evictions, twice.evicted_seconds, twice.estimated) == (2, "300", True)
+    assert twice.evicted
+    assert (twice.evictions, twice.evicted.gpu_seconds, twice.estimated) == (2, "300", True)
     guessed = charged(twice, gang("ef", 2000), 2010)
     assert (guessed.estimated, guessed.gpu_seconds) == (True, "320")
 

@@ -1,48 +1,30 @@
-"""The ledger: the time that pods held devices, as money, split into what it bought and what not.
+"""The ledger: the time that pods held devices, as money, by what it went into.
 
-Amounts are Decimals to six places. The newest attempt keeps the times of its pods in status, so a
-pod counts when it is gone; the sums of older attempts stay when their pods' times do not. An end
-that nobody observed is taken from the last evidence, and marked estimated:
-
-- a pod that vanished held its devices until it was last seen running;
-- a pod that ended without saying when held them until one of its conditions last changed;
-- a pod whose node came back without it held them until its node believes that it ended;
-- a pod that nobody ever saw does not count.
-
-Wasted is, of a gang that did not succeed, what came after the last checkpoint (all, if there is
-none). A Job keeps the parts that its pods finished: wasted is the time of failed pods and, if the
-Job did not succeed, of unfinished ones.
+Amounts have six places. `intervals` says when pods held devices, `prices` what that costs, and
+`causes` what it went into. Wasted is lost work and what was held idle. A run of which a pool has no
+price goes without money: its amounts of money are absent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import NamedTuple
 
 from cupola_api.common import Attempt, Cost, PodTime
+from cupola_api.spent import Causes, Spent
 from cupola_operator.children import Placement, Pod, text_of, time_of
-
-MAX_PODS = 64
-"""Pods of an attempt whose times status holds."""
+from cupola_operator.cost import causes, prices
+from cupola_operator.cost.causes import NAMES, Tally, millionths, text
+from cupola_operator.cost.intervals import MAX_PODS, interval, pod_time, pod_times
 
 _PLACES = Decimal("0.000001")
 _HOUR = 3600
 _KWH = 3_600_000
 """Joules."""
 
-
-class _Interval(NamedTuple):
-    start: datetime
-    end: datetime
-    gpus: int
-    outcome: str | None
-
-    def used(self, after: datetime | None = None) -> Decimal:
-        """Device seconds, or those of them that lie after a time."""
-        start = max(self.start, after) if after else self.start
-        return self.gpus * _seconds(max(self.end - start, timedelta(0)))
+_EVER = datetime.min.replace(tzinfo=UTC)
+_NO_MONEY: dict[str, object] = {"cost": None, "costs": None, "wasted": None}
 
 
 def charge(
@@ -63,22 +45,29 @@ def charge(
     than `MAX_PODS` pods those beyond count as long as they are there.
     """
     now = now.replace(microsecond=0)  # as Kubernetes says times: an end then never precedes `now`
-    times = _times(attempt, pods, now, whole=len(pods) == gang)
+    times = pod_times(attempt, pods, now, whole=len(pods) == gang)
     kept = {time.uid for time in times}
-    beyond = [_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
-    intervals = [interval for time in [*times, *beyond] if (interval := _interval(time))]
-    seen = Decimal(attempt.evicted_seconds or 0) + _used(intervals)
-    used = max(seen, Decimal(attempt.gpu_seconds))
-    if attempt.outcome in (None, "Succeeded"):
-        wasted = Decimal(0) if gang else _used(i for i in intervals if i.outcome == "Failed")
-    elif gang:
-        wasted = used - (seen - _used(intervals, after=checkpoint))
+    beyond = [pod_time(pod, now) for pod in pods if pod.started and pod.uid not in kept]
+    if beyond and all(time.spot for time in times):  # their nodes are not looked at
+        beyond = [time.model_copy(update={"spot": True}) for time in beyond]
+    intervals = [one for time in [*times, *beyond] if (one := interval(time))]
+    failed = attempt.outcome not in (None, "Succeeded")
+    rates = prices.rates(placement.on(attempt.pool).pool) if prices.priced(placement) else None
+    if gang is None:
+        tally = causes.of_job(intervals, ended=failed, rates=rates)
     else:
-        wasted = used - _used(i for i in intervals if i.outcome == "Succeeded")
+        course = _course(attempt, pods, times, gang, checkpoint)
+        tally = causes.of_gang(intervals, course, rates)
+        if attempt.told and times:
+            causes.set_apart(tally, attempt.told, gang * times[0].gpus)
+    if attempt.evicted:
+        causes.add_earlier(tally, attempt.evicted)
+    before = millionths(attempt.gpu_seconds), millionths(attempt.cost or "0")
+    beyond_end = causes.up_to(tally, *before, causes.LOST_WORK if failed else causes.PRODUCTIVE)
     earlier = time_of(attempt.started_at) if attempt.evictions else None
-    begin = min([*([earlier] if earlier else []), *(i.start for i in intervals)], default=None)
-    last = max((i.end for i in intervals), default=time_of(attempt.ended_at) or now)
-    price = placement.on(attempt.pool).pool.price
+    first = min((one.start for one in intervals), default=None)
+    begin = min((time for time in (earlier, first) if time), default=None)
+    last = max((one.end for one in intervals), default=time_of(attempt.ended_at) or now)
     guessed = attempt.evictions is not None and attempt.estimated
     here = {pod.uid for pod in pods}
     expected = min(gang, MAX_PODS) if gang else attempt.outcome in ("Lost", "Stopped")
@@ -91,60 +80,150 @@ def charge(
             "pods": times,
             "started_at": text_of(begin) if begin else None,
             "ended_at": text_of(last) if attempt.outcome else None,
-            "gpu_seconds": amount(used),
-            "cost": amount(used * price / _HOUR),
-            "wasted": amount(wasted * price / _HOUR),
-            "estimated": guessed or (attempt.outcome is not None and (unseen or used > seen)),
+            "queue_seconds": _queued(attempt, first or (last if attempt.outcome else now)),
+            "gpu_seconds": text(sum(tally.time)),
+            "causes": causes.seconds(tally),
+            **(_money(tally) if rates or attempt.cost else _NO_MONEY),
+            "estimated": guessed or (attempt.outcome is not None and (unseen or beyond_end)),
         }
     )
+
+
+def _course(
+    attempt: Attempt,
+    pods: Sequence[Pod],
+    times: Sequence[PodTime],
+    gang: int,
+    checkpoint: datetime | None,
+) -> list[causes.Span]:
+    """What a gang did when. Its pods are those that were first seen; others came in their place."""
+    size = min(gang, MAX_PODS)
+    here = {pod.uid for pod in pods}
+    starts, ends = [], []
+    for time in times[:size]:
+        if one := interval(time):
+            starts.append(one.start)
+            if time.outcome or time.uid not in here:
+                ends.append(one.end)
+    ended, step = attempt.outcome is not None, time_of(attempt.told and attempt.told.first_step_at)
+    last = max(starts, default=None)
+    complete = len(starts) == size and (gang == size or all(pod.started for pod in pods))
+    # Not all may ever have been seen: that they worked shows that all had started.
+    worked = step or attempt.outcome == "Succeeded" or (checkpoint and last and checkpoint > last)
+    whole = last if complete or worked else None
+    return causes.spans(
+        whole,
+        step=step or (whole if ended else None),
+        kept=(checkpoint or _EVER) if ended and attempt.outcome != "Succeeded" else None,
+        broke=min(ends, default=None),
+    )
+
+
+def _queued(attempt: Attempt, until: datetime) -> str | None:
+    """Seconds that it waited for devices, before evictions and until then."""
+    since = time_of(attempt.queued_at)
+    if since is None:
+        return None
+    before = millionths(attempt.evicted.queue_seconds) if attempt.evicted else 0
+    return text(before + max(0, prices.micros(since, until)))
+
+
+def _money(tally: Tally) -> dict[str, object]:
+    total, costs = causes.amounts(tally)
+    wasted = millionths(costs.lost_work) + millionths(costs.idle)
+    return {"cost": text(total), "costs": costs, "wasted": text(wasted)}
 
 
 def evicted(attempt: Attempt) -> Attempt:
     """The attempt after Kueue evicted its pods: what they used is one sum, and others may come.
 
-    They saved as they ended, so it is wasted only if the attempt loses what it has saved. More than
-    their times add up to was charged by a clock that was ahead: that stays, as a guess.
+    They saved as they ended, so what they did is kept, unless the attempt loses what it has saved.
+    More than their times add up to was charged by a clock that was ahead: that stays, as a guess.
     """
-    intervals = [interval for time in attempt.pods if (interval := _interval(time))]
-    seen = Decimal(attempt.evicted_seconds or 0) + _used(intervals)
+    intervals = [one for time in attempt.pods if (one := interval(time))]
+    before = millionths(attempt.evicted.gpu_seconds) if attempt.evicted else 0
+    seen = before + sum(one.gpus * prices.micros(one.start, one.end) for one in intervals)
+    used = millionths(attempt.gpu_seconds)
+    last = max((one.end for one in intervals), default=None)
     return attempt.model_copy(
         update={
             "pods": [],
+            "told": None,
             "evictions": (attempt.evictions or 0) + 1,
-            "evicted_seconds": attempt.gpu_seconds,
+            "evicted": Spent(
+                gpu_seconds=attempt.gpu_seconds,
+                causes=attempt.causes or Causes(productive=attempt.gpu_seconds),
+                cost=attempt.cost,
+                costs=attempt.costs,
+                queue_seconds=attempt.queue_seconds or "0",
+            ),
+            "queued_at": text_of(last) if last else attempt.queued_at,
             "estimated": attempt.estimated
-            or Decimal(attempt.gpu_seconds) > seen
+            or used > seen
             or any(time.estimated or not time.outcome for time in attempt.pods),
         }
     )
 
 
 def total(
-    attempts: Iterable[Attempt], placement: Placement, *, to_come: Decimal = Decimal(0)
+    attempts: Iterable[Attempt],
+    placement: Placement,
+    *,
+    to_come: Decimal = Decimal(0),
+    rate: Decimal | None = None,
 ) -> Cost:
-    """What all attempts cost together; `to_come`: device seconds that the run still needs."""
+    """What all attempts cost together.
+
+    `to_come`: device seconds that the run still needs; `rate`: what a device hour of them costs.
+    """
     attempts = list(attempts)
     used = sum((Decimal(a.gpu_seconds) for a in attempts), Decimal(0))
     joules = sum((Decimal(a.gpu_seconds) * _watts(a, placement) for a in attempts), Decimal(0))
-    accrued = sum((Decimal(a.cost) for a in attempts), Decimal(0))
+    figures = {
+        "gpu_hours": amount(used / _HOUR),
+        "queue_seconds": amount(sum((Decimal(a.queue_seconds or 0) for a in attempts), Decimal(0))),
+        "energy_kwh": amount(joules / _KWH),
+    }
+    if not prices.priced(placement) and all(a.cost is None for a in attempts):
+        return Cost(**figures)
+    accrued = sum((Decimal(a.cost or 0) for a in attempts), Decimal(0))
     return Cost(
         currency=placement.currency,
         accrued=amount(accrued),
-        projected=amount(accrued + to_come * placement.pool.price / _HOUR),
-        wasted=amount(sum((Decimal(a.wasted) for a in attempts), Decimal(0))),
-        gpu_hours=amount(used / _HOUR),
-        energy_kwh=amount(joules / _KWH),
+        projected=amount(accrued + to_come * (rate or 0) / _HOUR),
+        wasted=amount(sum((Decimal(a.wasted or 0) for a in attempts), Decimal(0))),
+        causes=_sum(a.costs for a in attempts),
+        **figures,
     )
+
+
+def rate(attempts: Sequence[Attempt], placement: Placement, now: datetime) -> Decimal | None:
+    """What a device hour costs at a time on the nodes that the newest attempt holds; None: no price.
+
+    On the average, where some can be taken away and others not.
+    """
+    last = attempts[-1] if attempts else None
+    rates = prices.rates(placement.on(last.pool if last else None).pool)
+    if rates is None or not prices.priced(placement):
+        return None
+    price = prices.at(rates, now)
+    held = [time for time in last.pods if not time.outcome] if last else []
+    gpus = sum(time.gpus for time in held)
+    if not gpus:
+        return Decimal(price.on_demand) / prices.MILLION
+    return Decimal(sum(t.gpus * price.of(t.spot) for t in held)) / gpus / prices.MILLION
 
 
 def added(first: Attempt, second: Attempt) -> Attempt:
     """Two ended attempts as one entry that stands for both, so that status stays bounded."""
-    figures = ("gpu_seconds", "cost", "wasted")
     return second.model_copy(
         update={
-            **{
-                f: amount(Decimal(getattr(first, f)) + Decimal(getattr(second, f))) for f in figures
-            },
+            "gpu_seconds": _plus(first.gpu_seconds, second.gpu_seconds),
+            "queue_seconds": _plus(first.queue_seconds, second.queue_seconds),
+            "causes": _sum([first.causes, second.causes]),
+            "cost": _plus(first.cost, second.cost),
+            "costs": _sum([first.costs, second.costs]),
+            "wasted": _plus(first.wasted, second.wasted),
             "started_at": first.started_at,
             "estimated": first.estimated or second.estimated,
             "checkpoint_step": max(
@@ -165,61 +244,22 @@ def amount(value: Decimal | int) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _watts(attempt: Attempt, placement: Placement) -> Decimal:
-    return Decimal(str(placement.on(attempt.pool).pool.watts))
+def _plus(first: str | None, second: str | None) -> str | None:
+    """The sum of two amounts; None if there is neither."""
+    if first is None or second is None:
+        return first or second
+    return text(millionths(first) + millionths(second))
 
 
-def _used(intervals: Iterable[_Interval], after: datetime | None = None) -> Decimal:
-    return sum((interval.used(after) for interval in intervals), Decimal(0))
-
-
-def _times(attempt: Attempt, pods: Sequence[Pod], now: datetime, *, whole: bool) -> list[PodTime]:
-    """The times of the pods that are there, and as they were last seen of those that are not.
-
-    Pods that did not start yet count when the gang is `whole`: until then one may be made again.
-    """
-    times = {time.uid: time for time in attempt.pods}
-    for pod in pods:
-        if pod.uid in times or ((pod.started or whole) and len(times) < MAX_PODS):
-            times[pod.uid] = _later(times.get(pod.uid), _time(pod, now))
-    return list(times.values())
-
-
-def _later(known: PodTime | None, seen: PodTime) -> PodTime:
-    """Of two views of a pod the later one: a list may lag behind what was seen before."""
-    if known is None or seen.outcome:
-        return seen
-    if known.outcome or not seen.started_at:
-        return known
-    return seen if not known.until or (seen.until or "") >= known.until else known
-
-
-def _time(pod: Pod, now: datetime) -> PodTime:
-    """A pod's time as it is seen now."""
-    if pod.started is None:
-        return PodTime(uid=pod.uid, gpus=pod.gpus)
-    end, estimated = now, False
-    if pod.terminal:
-        end = pod.finished or pod.last_seen or pod.started
-        estimated = pod.estimated or pod.finished is None
-    outcome = "Succeeded" if pod.succeeded else "Failed" if pod.failed else None
-    return PodTime(
-        uid=pod.uid,
-        gpus=pod.gpus,
-        started_at=text_of(pod.started),
-        until=text_of(max(pod.started, end)),
-        outcome=outcome,
-        estimated=estimated,
+def _sum(parts: Iterable[Causes | None]) -> Causes | None:
+    """Amounts by cause, added up; None if there are none."""
+    known = [part for part in parts if part]
+    if not known:
+        return None
+    return Causes(
+        **{name: text(sum(millionths(getattr(part, name)) for part in known)) for name in NAMES}
     )
 
 
-def _interval(time: PodTime) -> _Interval | None:
-    """When a pod held its devices; None if it never did."""
-    start, end = time_of(time.started_at), time_of(time.until)
-    if start is None or end is None:
-        return None
-    return _Interval(start, max(start, end), time.gpus, time.outcome)
-
-
-def _seconds(length: timedelta) -> Decimal:
-    return Decimal(length // timedelta(microseconds=1)) / 1_000_000
+def _watts(attempt: Attempt, placement: Placement) -> Decimal:
+    return Decimal(str(placement.on(attempt.pool).pool.watts))

@@ -58,19 +58,23 @@ class Now(Collector):
 class Measures:
     """All metrics of one replica.
 
-    `objects`: the resources to speak of; `gauges`: name -> what asks for its value.
+    `objects`: the resources to speak of; `gauges`: name -> what asks for its value; `namespaces`:
+    speaks of their budgets, if anything does.
     """
 
     def __init__(
         self,
         objects: Callable[[], Iterable[Object]],
         gauges: Mapping[str, Callable[[], float | Mapping[str, float]]],
+        namespaces: Collector | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         release = version("cupola-operator")
         self._registry.register(Now({"cupola_build_info": lambda: {release: 1.0}, **gauges}))
         self._registry.register(Resources(objects))
+        if namespaces is not None:
+            self._registry.register(namespaces)
         self._duration = self._histogram("cupola_reconcile_duration_seconds")
         self._errors = self._counter("cupola_reconcile_errors_total")
         for kind in KINDS:  # no error so far is a number, too: a rate of it is 0, not absent

@@ -13,7 +13,15 @@ from prometheus_client.registry import Collector
 from cupola_api.common import Phase, Status
 from cupola_operator.children import time_of
 from cupola_operator.cluster import Object, key_of
-from cupola_operator.measure.table import BY_NAME, CONDITIONS, FAILURES, PHASES, RESOURCES
+from cupola_operator.measure import forecasts
+from cupola_operator.measure.table import (
+    BY_NAME,
+    CAUSES,
+    CONDITIONS,
+    FAILURES,
+    PHASES,
+    RESOURCES,
+)
 from cupola_operator.resources import parse_status
 
 JOULES_PER_KWH = 3_600_000
@@ -65,6 +73,8 @@ def samples(status: Status, now: float) -> Iterator[Sample]:
         yield from _attempts(status)
     yield from _progress(status, now)
     yield from _cost(status)
+    if status.plan:
+        yield from forecasts.samples(status.plan, status.cost.currency if status.cost else None)
 
 
 def _progress(status: Status, now: float) -> Iterator[Sample]:
@@ -99,16 +109,25 @@ def _attempts(status: Status) -> Iterator[Sample]:
         yield "cupola_run_failures_total", {"failure": failure}, number
     seconds = sum(Decimal(attempt.gpu_seconds) for attempt in status.attempts)
     yield "cupola_run_gpu_seconds_total", {}, float(seconds)
+    split = [attempt.causes for attempt in status.attempts if attempt.causes]
+    for cause, field in CAUSES.items():
+        part = sum((Decimal(getattr(causes, field)) for causes in split), Decimal(0))
+        yield "cupola_run_gpu_seconds_by_cause", {"cause": cause}, float(part)
 
 
 def _cost(status: Status) -> Iterator[Sample]:
     cost = status.cost
     if cost is None:
         return
-    currency = {"currency": cost.currency}
-    yield "cupola_run_cost_accrued", currency, float(cost.accrued)
-    yield "cupola_run_cost_wasted", currency, float(cost.wasted)
-    yield "cupola_run_cost_projected", currency, float(cost.projected)
+    if cost.currency:
+        currency = {"currency": cost.currency}
+        yield "cupola_run_cost_accrued", currency, float(cost.accrued or 0)
+        yield "cupola_run_cost_wasted", currency, float(cost.wasted or 0)
+        yield "cupola_run_cost_projected", currency, float(cost.projected or 0)
+        for cause, field in CAUSES.items():
+            part = float(getattr(cost.causes, field)) if cost.causes else 0.0
+            yield "cupola_run_cost_by_cause", {**currency, "cause": cause}, part
+    yield "cupola_run_queue_seconds_total", {}, float(cost.queue_seconds)
     energy = Decimal(cost.energy_kwh) * JOULES_PER_KWH
     yield "cupola_run_energy_joules_total", {}, float(energy)
 

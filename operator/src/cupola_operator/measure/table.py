@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from pydantic.alias_generators import to_camel
 
 from cupola_api import metrics
 from cupola_api.common import FailureClass, Phase
+from cupola_api.spent import Causes
 
 
 class Metric(NamedTuple):
@@ -28,7 +32,63 @@ CONDITIONS = ("Ready", "Reconciling", "Stalled", "Suspended", "Succeeded", "Fail
 PHASES = tuple(phase.value for phase in Phase)
 FAILURES = tuple(failure.value for failure in FailureClass)
 
+CAUSES = {to_camel(name): name for name in Causes.model_fields}
+"""Values of the label `cause`, and the fields of `Causes` that they are."""
+
 _MONEY = "money, in the currency of the label"
+
+BOUNDS = ("low", "expected", "high")
+"""Values of the label `bound`: the ends of a range that is meant to hold the truth in 8 of 10 cases."""
+
+FIGURES = ("gpuHours", "wallClockHours", "cost", "energyKwh", "stepSeconds", "mfu", "loss")
+"""Values of the label `figure`: fields of status.plan."""
+
+
+def _forecast(stage: str, when: str, spans: Mapping[str, tuple[str, str]]) -> tuple[Metric, ...]:
+    """A metric for each figure of a stage, low, expected and high."""
+    cost = Metric(
+        f"cupola_run_{stage}_cost",
+        "gauge",
+        _MONEY,
+        f"Money of the run, {when}.",
+        (*OBJECT, "currency", "bound"),
+    )
+    others = [
+        Metric(f"cupola_run_{stage}_{name}", "gauge", unit, f"{what}, {when}.", (*OBJECT, "bound"))
+        for name, (unit, what) in spans.items()
+    ]
+    return (cost, *others)
+
+
+_TIMES = {
+    "gpu_seconds": ("device seconds", "Device time of the run"),
+    "duration_seconds": ("seconds", "Time that the run has pods"),
+    "step_seconds": ("seconds", "Time of an optimizer step"),
+}
+_QUALITY = {
+    "mfu_ratio": ("ratio", "Model FLOPs utilisation"),
+    "loss_nats": ("nats", "Loss at the end, nats per token"),
+}
+_ENERGY = {"energy_joules": ("joules", "Energy of the run")}
+_END = {"end_timestamp_seconds": ("seconds", "Unix time at which the run should end")}
+
+FORECASTS = (
+    *_forecast("planned", "as planned before its pods start", _TIMES | _ENERGY | _QUALITY),
+    *_forecast("projected", "as its measured steps let expect", _TIMES | _END),
+    *(
+        Metric(f"cupola_run_actual_{name}", "gauge", unit, f"{what}, as it was in the end.", OBJECT)
+        for name, (unit, what) in (_TIMES | _QUALITY).items()
+        if name != "gpu_seconds"
+    ),
+    Metric(
+        "cupola_run_outside_plan",
+        "gauge",
+        "0 or 1",
+        "1 for a figure of the finished run that was not within its planned range, 0 for each other.",
+        (*OBJECT, "figure"),
+    ),
+)
+"""Of status.plan."""
 
 RESOURCES = (
     Metric(
@@ -129,8 +189,16 @@ RESOURCES = (
         "cupola_run_cost_wasted",
         "gauge",
         _MONEY,
-        "The part of that which bought nothing: status.cost.wasted.",
+        "The part of that which bought nothing, lost work and devices held idle: status.cost.wasted.",
         (*OBJECT, "currency"),
+    ),
+    Metric(
+        "cupola_run_cost_by_cause",
+        "gauge",
+        _MONEY,
+        "What the run has cost so far, by what it went into: status.cost.causes. They add up to "
+        "cupola_run_cost_accrued.",
+        (*OBJECT, "currency", "cause"),
     ),
     Metric(
         "cupola_run_cost_projected",
@@ -147,14 +215,49 @@ RESOURCES = (
         OBJECT,
     ),
     Metric(
+        "cupola_run_gpu_seconds_by_cause",
+        "gauge",
+        "seconds",
+        "Those device seconds by what they went into; a cause may lose what another one gets when "
+        "more is known.",
+        (*OBJECT, "cause"),
+    ),
+    Metric(
+        "cupola_run_queue_seconds_total",
+        "counter",
+        "seconds",
+        "Seconds in which attempts of the run waited for devices and held none.",
+        OBJECT,
+    ),
+    Metric(
         "cupola_run_energy_joules_total",
         "counter",
         "joules",
         "Energy of the run by the pool's stated watts.",
         OBJECT,
     ),
+    *FORECASTS,
 )
 """Read from the status of resources, in the leading replica alone; a series goes with its object."""
+
+NAMESPACES = (
+    Metric(
+        "cupola_namespace_cost_spent",
+        "gauge",
+        _MONEY,
+        "What all resources of the namespace spent in the time of its budget (this month, or ever), "
+        "deleted ones too.",
+        ("namespace", "currency"),
+    ),
+    Metric(
+        "cupola_namespace_cost_limit",
+        "gauge",
+        _MONEY,
+        "The budget of the namespace in the settings: namespaces.budget.maxCost.",
+        ("namespace", "currency"),
+    ),
+)
+"""Of each namespace with resources that has a budget, in the leading replica alone."""
 
 OPERATOR = (
     Metric("cupola_build_info", "gauge", "1", "Always 1; the version.", ("version",)),
@@ -212,6 +315,9 @@ def _unit(name: str) -> str:
         "_per_second": "tokens per second",
         "_nats": "nats",
         "_tokens_total": "tokens",
+        "_steps_total": "steps",
+        "_seconds_total": "seconds",
+        "_squared_total": "seconds squared",
         "_passed_over": "checkpoints",
         "_step": "steps",
         "_steps": "steps",
@@ -225,5 +331,5 @@ TRAINERS = tuple(
 )
 """Of rank 0 of a run; `cupola_api.metrics` names them, as operator and trainer meet there."""
 
-BY_NAME = {metric.name: metric for metric in (*RESOURCES, *OPERATOR)}
+BY_NAME = {metric.name: metric for metric in (*RESOURCES, *NAMESPACES, *OPERATOR)}
 """What the operator exports."""
