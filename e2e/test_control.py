@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ def test_suspend_saves_stops_the_cost_and_goes_on(
     space.run("patch", "ptj", "held", "--type=merge", "-p", '{"spec":{"suspend":false}}')
     status = space.wait("ptj", "held", "Succeeded")
     assert status["attempts"][1]["resumedStep"] == saved
-    assert status["cost"]["wasted"] == "0"
+    assert status["cost"]["causes"]["lostWork"] == "0"
     assert model(bucket, status) == reference
 
 
@@ -66,7 +67,7 @@ def test_deleted_and_applied_again_it_ends_at_once_with_the_same_artifact(
     value = training("again", tokens="20480")
     space.apply(value)
     first = space.wait("ptj", "again", "Succeeded")
-    space.run("delete", "ptj", "again", "--timeout=60s")
+    space.run("delete", "ptj", "again", "--timeout=150s", timeout=180)
     until("its children are gone", lambda: not space.list("pytorchjobs", "again"))
     assert model(bucket, first)
     space.apply(value)
@@ -91,7 +92,7 @@ def test_a_resource_that_waits_is_deleted(make_space: Callable[[str], Space], ki
     space.apply(value)
     name = value["metadata"]["name"]
     space.wait(value["kind"], name, "Suspended" if kind == 0 else space_phase(space, value), 60)
-    space.run("delete", value["kind"], name, "--timeout=60s")
+    space.run("delete", value["kind"], name, "--timeout=150s", timeout=180)
     nothing_is_left(space, name)
 
 
@@ -105,6 +106,11 @@ def test_a_training_that_runs_is_deleted_and_its_checkpoints_stay(
     space: Space, training: Callable[..., Object], bucket: Bucket
 ) -> None:
     space.begin(training("dropped"))
-    space.run("delete", "ptj", "dropped", "--timeout=60s")
+    space.run("delete", "ptj", "dropped", "--timeout=150s", timeout=180)
     nothing_is_left(space, "dropped")
     assert bucket.keys(f"store/{space.name}/pretrainjob/dropped/")
+    label = "app.kubernetes.io/component=ledger"
+    ledgers = json.loads(space.run("get", "configmaps", "-l", label, "-o", "json"))["items"]
+    entries = [json.loads(text) for one in ledgers for text in one["data"].values()]
+    (closed,) = [one for one in entries if one["name"] == "dropped"]
+    assert float(closed["cost"]) > 0

@@ -126,7 +126,7 @@ def test_an_image_that_does_not_exist_says_so(
         assert "cupola-nothing" in ready(status)
     finally:
         cupola()
-    space.run("delete", "ptj", "no-image", "--timeout=60s")
+    space.run("delete", "ptj", "no-image", "--timeout=150s", timeout=180)
 
 
 def test_a_pool_without_nodes_says_so_and_costs_nothing(
@@ -139,7 +139,7 @@ def test_a_pool_without_nodes_says_so_and_costs_nothing(
         timeout=120,
     )
     assert status.get("cost", {}).get("accrued", "0") == "0"
-    space.run("delete", "ptj", "no-room", "--timeout=60s")
+    space.run("delete", "ptj", "no-room", "--timeout=150s", timeout=180)
 
 
 def test_the_next_pool_is_taken_when_the_first_has_no_room(

@@ -32,7 +32,9 @@ def may(who: str, verb: str, what: str, namespace: str) -> bool:
         ("create", "pods/exec"),
         ("delete", "pods"),
         ("update", "datasets.cupola.dev"),
-        ("patch", "pretrainjobs.cupola.dev"),
+        ("create", "pretrainjobs.cupola.dev"),
+        ("delete", "pretrainjobs.cupola.dev"),
+        ("delete", "configmaps"),
         ("create", "clusterrolebindings"),
         ("get", "nodes"),
         ("impersonate", "users"),
@@ -48,6 +50,8 @@ def test_the_operator_may_not(space: Space, verb: str, what: str) -> None:
         ("create", "pytorchjobs.kubeflow.org"),
         ("create", "jobs"),
         ("update", "datasets.cupola.dev/status"),
+        ("patch", "datasets.cupola.dev"),
+        ("update", "configmaps"),
     ],
 )
 def test_the_operator_may(space: Space, verb: str, what: str) -> None:
@@ -68,7 +72,7 @@ def test_a_training_pod_has_no_token_and_no_rights(
     who = f"system:serviceaccount:{space.name}:default"
     for verb, what in (("get", "pods"), ("list", "secrets"), ("get", "pretrainjobs.cupola.dev")):
         assert not may(who, verb, what, space.name)
-    space.run("delete", "ptj", "rights", "--timeout=60s")
+    space.run("delete", "ptj", "rights", "--timeout=150s", timeout=180)
 
 
 def test_the_log_of_the_operator_holds_no_secret(space: Space, reference: bytes) -> None:

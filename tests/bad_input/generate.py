@@ -15,7 +15,14 @@ from typing import Any
 
 from cupola_api import API_VERSION, crd
 from cupola_api.common import PLACE
+from cupola_api.dataset import SOURCE
 from cupola_api.kinds import KINDS
+
+PLACES = [
+    *("store:///a", "file:///a/b", "store:///../../etc", "store:///%2e%2e/x", "file:///a?b#c"),
+    *("store:///é", "file:////", "store:///a/../..", "s3://bucket/a", "s3://a.b-c/%2e%2e/x"),
+    *("pvc://claim/a", "pvc://a/../../b"),
+]
 
 NAMES = ["data", "base", "tuned", "a-b", "x" * 36]
 """Names of which there is a finished resource of every kind that may be referred to."""
@@ -84,11 +91,8 @@ PATTERNS: dict[str, list[str]] = {
     r"^([0-9]{1,6}(d|h|m|s))+$": ["0s", "1s", "30m", "1h30m", "999999d", "999999d" * 3, "0d0h"],
     r"^[0-9]{1,12}(\.[0-9]{1,6})?$": ["0", "0.000001", "150.00", "999999999999.999999", "00"],
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": NAMES,
-    PLACE: [
-        *("store:///a", "file:///a/b", "store:///../../etc", "store:///%2e%2e/x", "file:///a?b#c"),
-        *("store:///é", "file:////", "store:///a/../..", "s3://bucket/a", "s3://a.b-c/%2e%2e/x"),
-        *("pvc://claim/a", "pvc://a/../../b"),
-    ],
+    PLACE: PLACES,
+    SOURCE: [*PLACES, "hf://org/name", "hf://a/b@c%2Fd/e#f"],
     r"^[1-9][0-9]{0,8}(Ki|Mi|Gi|Ti)$": ["1Ki", "2Gi", "999999999Ti"],
     r"^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$": ["", "a", "A_b.c-9", "9" * 63],
     r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$": ["runs", "a.b", "x" * 253],

@@ -133,6 +133,8 @@ RESOURCES: dict[str, tuple[str, list[Wanted]]] = {
         (8, "spec.budget: budget.maxCost must be more than 0", "leave budget out for no limit")]),
     "a negative budget": (f"{TRAINING}  budget: {{maxCost: '-5'}}\n", [
         (8, "spec.budget.maxCost: '-5' is not an amount", "write an amount")]),
+    "a budget in another currency": (f"{TRAINING}  budget: {{maxCost: 100 EUR}}\n", [
+        (8, "spec.budget.maxCost: '100 EUR' is not an amount", "in the currency of the installation")]),
     "a budget in words": (f"{TRAINING}  budget: {{maxCost: 5}}\n", [
         (8, "spec.budget.maxCost: 5 is a number", "in quotes")]),
     "no time at all": (f"{TRAINING}  deadline: 0h\n", [
@@ -154,7 +156,8 @@ RESOURCES: dict[str, tuple[str, list[Wanted]]] = {
         (6, "spec.model", "write either size: 7B or shape")]),
     "storage that is not known": (DATASET.replace("store:///raw", "gs://bucket/raw"), [
         (7, "spec.sources[0].uri: 'gs://bucket/raw'", "write store:///path")]),
-    "a hub": (DATASET.replace("store:///raw", "hf://org/name"), [(7, "spec.sources[0].uri", "write store:///path")]),
+    "a hub without the name of a dataset": (DATASET.replace("store:///raw", "hf://name"), [
+        (7, "spec.sources[0].uri", "hf://org/name for a dataset")]),
     "a host in a path": (DATASET.replace("store:///raw", "file://host/raw"), [
         (7, "spec.sources[0].uri", "file:///path for this machine")]),
     "a space in a path": (DATASET.replace("store:///raw", "store:///my raw"), [

@@ -15,7 +15,8 @@ from cupola_api.training import ModelSummary
 from cupola_operator import labels
 from cupola_operator.children import REPLICA_TYPE, text_of
 from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.decide import Create, Decision, decide
+from cupola_operator.decide import Create, Decision, Delete, decide
+from cupola_operator.decide.verdict import Finalize
 from cupola_operator.observe import observe
 from cupola_operator.settings import Settings
 
@@ -110,8 +111,12 @@ class Things:
         for action in decision.actions:
             if isinstance(action, Create):
                 self._create(action.value)
-            else:
+            elif isinstance(action, Delete):
                 del self.objects[action.key]
+            elif isinstance(action, Finalize):
+                mine = self.objects[self.key]
+                metadata = mine["metadata"] | {"finalizers": list(action.finalizers)}
+                self.objects[self.key] = mine | {"metadata": metadata}
         if decision.status:
             mine = self.objects[self.key]
             self.objects[self.key] = mine | {"status": decision.status.to_json()}

@@ -38,7 +38,12 @@ def comparable(value: Object) -> Object:
 
 
 def keyed(found: list[Object]) -> dict[tuple[str, str, str], Object]:
-    values = [comparable(value) for value in found if value["kind"] != "Namespace"]
+    values = [
+        comparable(value)
+        for value in found
+        if value["kind"] != "Namespace"
+        and "helm.sh/hook" not in value["metadata"].get("annotations", {})
+    ]
     return {
         (v["kind"], v["metadata"].get("namespace", ""), v["metadata"]["name"]): v for v in values
     }

@@ -66,6 +66,44 @@ def settings_of(found: list[Object]) -> Object:
     return value
 
 
+def test_before_it_is_uninstalled_the_finalizer_goes_from_all_resources(
+    chart: Render,
+) -> None:
+    job = only(chart(ALL), "Job")
+    notes = job["metadata"]["annotations"]
+    assert notes["helm.sh/hook"] == "pre-delete"
+    assert notes["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+    assert job["spec"]["activeDeadlineSeconds"] <= 300
+    spec = job["spec"]["template"]["spec"]
+    operator = only(chart(ALL), "Deployment")["spec"]["template"]["spec"]
+    for field in ("serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations"):
+        assert spec[field] == operator[field]
+    (one,) = spec["containers"]
+    (other,) = operator["containers"]
+    assert (one["image"], one["securityContext"]) == (other["image"], other["securityContext"])
+    assert one["args"] == [
+        *("python", "-m", "cupola_operator", "release"),
+        *("--namespace", "team-a", "--namespace", "team-b"),
+    ]
+    assert one["env"][0]["name"] == "POD_NAMESPACE"
+
+
+def test_nodes_may_be_read_where_a_pool_says_which_can_be_taken_away(chart: Render) -> None:
+    def roles(**pool: Any) -> dict[str, Object]:
+        values = {"settings": {"pools": [GPU_POOL | pool], "dataPool": "h100"}}
+        return {
+            value["metadata"]["name"]: value
+            for value in chart(values)
+            if value["kind"] == "ClusterRole" and value["metadata"]["name"].endswith("-nodes")
+        }
+
+    assert roles() == {}
+    (role,) = roles(
+        spotPricePerGpuHour="1.00", spotNodes={"cloud.example.com/spot": "true"}
+    ).values()
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+
+
 def checksum(found: list[Object]) -> Any:
     metadata = only(found, "Deployment")["spec"]["template"]["metadata"]
     return metadata["annotations"]["checksum/settings"]

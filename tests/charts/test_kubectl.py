@@ -85,7 +85,14 @@ def test_a_training_says_what_is_worth_watching(server: Any) -> None:
         "tokensPerSecond": 51234.5,
     }
     cost = value["status"]["cost"] | {"accrued": "123.45", "wasted": "0.5"}
-    status = value["status"] | {"phase": "Running", "progress": progress, "cost": cost}
+    amount = {"low": "100", "expected": "150", "high": "300"}
+    plan = {"pool": "a100", "nodes": 1, "devices": 8, "cost": amount, "currency": "USD"}
+    status = value["status"] | {
+        "phase": "Running",
+        "progress": progress,
+        "cost": cost,
+        "plan": plan,
+    }
     attempts = [status["attempts"][0] | {"number": n, "name": f"a{n}"} for n in (1, 2, 3)]
     store(server, value | {"metadata": {"name": "llm"}, "status": status | {"attempts": attempts}})
     (narrow,) = rows(server.kubectl("get", "ptj", "llm", "-n", "team-a"))
@@ -97,6 +104,7 @@ def test_a_training_says_what_is_worth_watching(server: Any) -> None:
         "PROGRESS": "0.4287",
         "LOSS": "2.8231",
         "ETA": "2026-11-24T08:00:00Z",
+        "PLANNED": "150",
         "COST": "123.45",
     }
     (wide,) = rows(server.kubectl("get", "ptj", "llm", "-n", "team-a", "-o", "wide"))
@@ -119,6 +127,8 @@ def test_columns_say_what_the_operator_wrote(server: Any, shown: dict[str, Objec
             assert row["PHASE"] == status["phase"]
             cost = status.get("cost", {})
             assert row["COST"] == cost.get("accrued", "")
+            plan = status.get("plan", {})
+            assert row["PLANNED"] == plan.get("cost", {}).get("expected", "")
             attempts = status.get("attempts", [])
             assert row["ATTEMPT"] == (str(attempts[-1]["number"]) if attempts else "")
 

@@ -95,6 +95,16 @@ CASES = {
         OF_RUN | {"revision": "1", "reason": "BudgetExceeded"},
         "PretrainJob a/llm has used up its budget",
     ),
+    "CupolaNamespaceBudgetNearlySpent": Case(
+        {
+            'cupola_namespace_cost_spent{namespace="a",currency="USD"}': "90x5 91x10",
+            'cupola_namespace_cost_limit{namespace="a",currency="USD"}': "100x20",
+        },
+        5,
+        6,
+        {"namespace": "a", "currency": "USD"},
+        "Namespace a has spent 91.00 USD, more than 90% of its budget",
+    ),
     "CupolaWasteHigh": Case(
         {
             f'cupola_run_cost_wasted{{{RUN},currency="USD"}}': "50x10 500x10",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -186,7 +187,7 @@ def condition(kind: str, status: str, reason: str, message: str) -> dict[str, An
 def attempt(number: int, name: str, start: int, end: int, **fields: Any) -> dict[str, Any]:
     """An attempt on two devices from second `start` to second `end`."""
     seconds = 2 * (end - start)
-    return {
+    made = {
         "number": number,
         "name": name,
         "startedAt": TIMES[start],
@@ -197,15 +198,26 @@ def attempt(number: int, name: str, start: int, end: int, **fields: Any) -> dict
         "outcome": "Succeeded",
         "reason": "Completed",
     } | fields
+    lost = round(float(made["wasted"]) * 3600 / 0.05)
+    money = {"lostWork": made["wasted"], "startUp": f"{4 * 0.05 / 3600:.6f}"}
+    rest = Decimal(made["cost"]) - sum(map(Decimal, money.values()))
+    return made | {
+        "causes": {"productive": str(seconds - lost - 4), "lostWork": str(lost), "startUp": "4"},
+        "costs": {"productive": str(rest), **money},
+    }
 
 
-def cost(attempts: list[dict[str, Any]]) -> dict[str, str]:
+def cost(attempts: list[dict[str, Any]]) -> dict[str, Any]:
     seconds = sum(float(a["gpuSeconds"]) for a in attempts)
     return {
         "currency": "USD",
         "accrued": f"{sum(float(a['cost']) for a in attempts):.6f}",
         "projected": f"{sum(float(a['cost']) for a in attempts):.6f}",
         "wasted": f"{sum(float(a['wasted']) for a in attempts):.6f}",
+        "causes": {
+            cause: str(sum(Decimal(a["costs"][cause]) for a in attempts))
+            for cause in ("productive", "lostWork", "startUp")
+        },
         "gpuHours": f"{seconds / 3600:.6f}",
         "energyKwh": f"{seconds * 25 / 3.6e6:.6f}",
     }
@@ -381,6 +393,61 @@ def event(
 def _resource(kind: str) -> dict[str, Any]:
     name, spec = SPECS[kind]
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def trained(folder: Path, name: str, **fields: Any) -> None:
+    """A finished PretrainJob: its `step` in seconds, `tokens`, `loss`, `layers`, and `labels`."""
+    maker = Maker(folder)
+    tokens, layers = fields.get("tokens", 1_998_848), fields.get("layers", 4)
+    run = PretrainRun.model_validate(
+        {
+            "namespace": "default",
+            "name": name,
+            "output": f"{(folder / 'store').as_uri()}/default/pretrainjob/{name}",
+            "datasets": [],
+            "shape": {"layers": layers, "hidden": 192, "heads": 6, "kvHeads": 6, "ffn": 512,
+                      "vocabulary": 4096, "context": 256, "tieEmbeddings": True},
+            "steps": tokens // 4096, "sequencesPerStep": 16, "microBatch": 8, "hyperparameters": HYPER,
+            "world": WORLD, "zeroStage": 1, "activationCheckpointing": False,
+            "checkpointSeconds": 30, "checkpointKeep": 3,
+        }
+    )  # fmt: skip
+    maker.run("PretrainJob", run)
+    step = fields.get("step")
+    actual = {"outside": []} | ({} if step is None else {"stepSeconds": str(step)})
+    spec = SPECS["PretrainJob"][1]
+    shape = {
+        key: run.shape.to_json()[key] for key in ("layers", "hidden", "heads", "kvHeads", "ffn")
+    }
+    status = {
+        "phase": "Succeeded",
+        "run": {"revision": 1, "digest": run.digest},
+        "plan": {"pool": "laptop", "nodes": 1, "devices": 2, "actual": actual},
+        "attempts": [attempt(1, name, 30, 96)],
+        "artifact": {"uri": "file:///gone", "digest": f"sha256:{'c' * 64}", "bytes": 1},
+        "model": {
+            "parameters": fields.get("parameters", 2_000_000),
+            "tokens": tokens,
+            "steps": run.steps,
+            "trainLoss": 9.0,
+            "validationLoss": fields.get("loss", 3.0),
+        },
+    }
+    maker.object(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "PretrainJob",
+            "metadata": {"name": name, "labels": fields.get("labels", {})},
+            "spec": spec | {"model": {"shape": shape, "context": 256}},
+            "status": status,
+        }
+    )
+
+
+@pytest.fixture(name="trained")
+def _trained() -> Any:
+    """Writes a finished PretrainJob into a work directory."""
+    return trained
 
 
 assert SPECS.keys() == KINDS.keys()

@@ -40,6 +40,20 @@ def test_what_goes_on_by_itself_needs_nobody(phase: str) -> None:
             "To go on with FineTune/x: cupola resume FineTune/x.",
         ),
         (
+            _value("Suspended", "NamespaceBudgetExceeded"),
+            (
+                "To go on with FineTune/x: wait for the next month, or raise the budget of its "
+                "namespace in the settings."
+            ),
+        ),
+        (
+            _value("Failed", "NamespaceBudgetExceeded"),
+            (
+                "To try FineTune/x again: raise the budget of its namespace in the settings, then "
+                "cupola retry FineTune/x."
+            ),
+        ),
+        (
             _value("Suspended", "BudgetExceeded", spec={"budget": {"maxCost": "2"}}),
             "To go on with FineTune/x: raise its spec.budget.maxCost, and run or apply its file.",
         ),

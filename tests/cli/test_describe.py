@@ -34,7 +34,7 @@ def _status(phase: str, reason: str, message: str, **fields: Any) -> dict[str, A
         ],
         "run": {"revision": 1, "digest": f"sha256:{'ab' * 32}", "startedAt": "2026-11-23T09:00:00Z"},
         "cost": {"currency": "USD", "accrued": "0.9", "projected": "2", "wasted": "0.09",
-                 "gpuHours": "1", "energyKwh": "1"},
+                 "causes": {"productive": "0.81", "lostWork": "0.08", "idle": "0.01"}, "gpuHours": "1", "energyKwh": "1"},
     } | fields  # fmt: skip
 
 
@@ -56,7 +56,8 @@ def test_what_its_budget_holds() -> None:
         "Run       revision 1, abababababab; revision 2 is asked for",
         "Progress  45%, step 330/733, loss 4.123",
         "Cost      0.9000 USD so far, 2.0000 USD at the end; 0.0900 USD of it (10.0 %)",
-        "          wasted, on work that attempts lost when they ended",
+        "          wasted, on work that attempts lost when they ended and devices held",
+        "          idle",
         "Budget    0.1000 USD left of 1; then it is suspended",
         "Deadline  2026-11-23 11:00:00, 30 min 00 s left",
         "",
@@ -107,3 +108,61 @@ def test_a_run_that_has_no_digest_yet_and_is_late() -> None:
     assert "Run       revision 1" in lines
     assert "Progress  20%, stage clean" in lines
     assert "Deadline  2026-11-23 10:00:00, over" in lines
+
+
+SPAN = {"low": "1", "expected": "2", "high": "4"}
+PLAN = {
+    "pool": "a100",
+    "nodes": 1,
+    "devices": 8,
+    "cost": SPAN,
+    "currency": "USD",
+    "stepSeconds": SPAN,
+}
+
+
+def test_what_its_measured_steps_let_expect() -> None:
+    end = {
+        "low": "2026-11-23T11:00:00Z",
+        "expected": "2026-11-23T12:30:00Z",
+        "high": "2026-11-24T01:00:00Z",
+    }
+    seen = {"after": 40, "stepSeconds": SPAN, "wallClockHours": SPAN, "gpuHours": SPAN, "end": end}
+    free = _lines(_value(_status("Running", "Training", "", plan=PLAN | {"projection": seen})))
+    line = "Projected ends 11-23 12:30 (11-23 11:00 to 11-24 01:00); a step takes 2 s (1 to 4), by 40 measured steps"
+    assert line in free
+    paid = PLAN | {"projection": seen | {"cost": SPAN}}
+    said = _lines(_value(_status("Running", "Training", "", plan=paid)))
+    assert any("; 2.0000 USD (1.0000 USD to 4.0000 USD); a step" in one for one in said)
+
+
+def test_what_it_took_beside_its_plan() -> None:
+    took = {
+        "cost": "5",
+        "wallClockHours": "1.5",
+        "stepSeconds": "5",
+        "outside": ["cost", "stepSeconds"],
+    }
+    said = _lines(_value(_status("Succeeded", "Completed", "", plan=PLAN | {"actual": took})))
+    assert (
+        "Took      5.0000 USD, 2.0000 USD expected; 1 h 30 min; 5 s a step; not as planned: cost, stepSeconds"
+        in said
+    )
+    well = {"actual": {"outside": []}}
+    assert "Took      as planned" in _lines(
+        _value(_status("Succeeded", "Completed", "", plan=PLAN | well))
+    )
+
+
+def test_what_is_planned_and_what_is_not_known_of_it() -> None:
+    cost = {"low": "1", "expected": "2", "high": "4"}
+    hours = {"low": "0.5", "expected": "1", "high": "2"}
+    plan = {"pool": "a100", "nodes": 1, "devices": 8, "cost": cost, "currency": "EUR"}
+    known = _value(_status("Pending", "Resolving", "", plan=plan | {"wallClockHours": hours}))
+    assert (
+        "Plan      1 to 4, expected 2 EUR; 0.5 to 2, expected 1 hours; 8 devices of pool a100"
+        in _lines(known)
+    )
+    unknown = {"pool": "cpu", "nodes": 1, "devices": 1, "notes": ["how much is not known"]}
+    said = _lines(_value(_status("Pending", "Resolving", "", plan=unknown)))
+    assert "Plan      1 device of pool cpu; how much is not known" in said

@@ -28,24 +28,24 @@ def run(workdir: Path, *arguments: str) -> Result:
 def test_tables_of_all_kinds(finished: Path) -> None:
     found = [value for kind in KINDS for value in Workdir(finished).objects(kind, "default")]
     assert tables(found, NOW, wide=False, named=True) == (
-        "NAME                       PHASE       REASON      PROGRESS   DOCUMENTS   TOKENS    COST       AGE\n"
-        "dataset/python-functions   Succeeded   Succeeded   1          3377        1204551   0.000695   2h30m\n"
+        "NAME                       PHASE       REASON      PROGRESS   DOCUMENTS   TOKENS    PLANNED   COST       AGE\n"
+        "dataset/python-functions   Succeeded   Succeeded   1          3377        1204551             0.000695   2h30m\n"
         "\n"
-        "NAME                      PHASE       REASON      PROGRESS   LOSS    ETA   COST       AGE\n"
-        "pretrainjob/python-base   Succeeded   Succeeded   1          2.623         0.005666   2h30m\n"
+        "NAME                      PHASE       REASON      PROGRESS   LOSS    ETA   PLANNED   COST       AGE\n"
+        "pretrainjob/python-base   Succeeded   Succeeded   1          2.623                   0.005666   2h30m\n"
         "\n"
-        "NAME                     PHASE       REASON      PROGRESS   LOSS   ETA   COST       AGE\n"
-        "finetune/python-writer   Succeeded   Succeeded   1                       0.001806   2h30m\n"
+        "NAME                     PHASE       REASON      PROGRESS   LOSS   ETA   PLANNED   COST       AGE\n"
+        "finetune/python-writer   Succeeded   Succeeded   1                                 0.001806   2h30m\n"
         "\n"
-        "NAME                     PHASE       REASON      PROGRESS   TASK      SCORE   COMPARED   COST       AGE\n"
-        "evaluation/python-exam   Succeeded   Succeeded   1          answers   8.134   31.72      0.001028   2h30m"
+        "NAME                     PHASE       REASON      PROGRESS   TASK      SCORE   COMPARED   PLANNED   COST       AGE\n"
+        "evaluation/python-exam   Succeeded   Succeeded   1          answers   8.134   31.72                0.001028   2h30m"
     )
 
 
 def test_a_resource_without_status_has_empty_cells(finished: Path) -> None:
     value = {"kind": "FineTune", "metadata": {"name": "new"}}
     assert tables([value], NOW, wide=False, named=False) == (
-        "NAME   PHASE   REASON   PROGRESS   LOSS   ETA   COST   AGE\nnew"
+        "NAME   PHASE   REASON   PROGRESS   LOSS   ETA   PLANNED   COST   AGE\nnew"
     )
 
 

@@ -31,7 +31,7 @@ def test_the_permissions_that_are_missing_are_named(api: Any) -> None:
     found = checks.inspect(api(NOBODY), [], SYSTEM)
     assert len(found.missing) == len(checks.NEEDS) + 1
     assert found.missing[0] == (
-        "the operator may not get, list, watch datasets.cupola.dev in all namespaces; give its "
+        "the operator may not get, list, watch, patch datasets.cupola.dev in all namespaces; give its "
         "service account the rules of Cupola's chart"
     )
     assert any("update datasets/status.cupola.dev in" in line for line in found.missing)

@@ -16,6 +16,7 @@ from cupola_operator.cluster import (
 )
 from cupola_operator.kube import client as module
 from cupola_operator.kube.client import Client
+from cupola_operator.labels import FINALIZER
 
 from .apiserver import NOBODY
 from .proxy import cut, half, lost, status
@@ -149,6 +150,40 @@ def test_a_status_that_does_not_fit_the_schema_is_refused(
     version = value["metadata"]["resourceVersion"]
     with pytest.raises(Refused, match=r"refuses to update Dataset data: .*status\.phase"):
         client.patch_status(key_of(value), {"phase": "Dancing"}, version)
+
+
+def test_an_object_is_replaced_in_the_version_that_it_had(client: Client, namespace: str) -> None:
+    stored = client.create(config_map(namespace))
+    changed = client.replace({**stored, "data": {"b": "2"}})
+    there = client.get(key_of(stored))
+    assert there
+    assert (there["data"], changed["data"]) == ({"b": "2"}, {"b": "2"})
+    with pytest.raises(Conflict):
+        client.replace({**stored, "data": {"c": "3"}})
+    client.delete(key_of(stored), stored["metadata"]["uid"])
+    with pytest.raises(NotFound):
+        client.replace(changed)
+
+
+def test_finalizers_are_set_and_nothing_else(client: Client, server: Any, namespace: str) -> None:
+    stored = made(server, dataset(namespace))
+    key = key_of(stored)
+    client.finalize(key, [FINALIZER], stored["metadata"]["resourceVersion"])
+    held = client.get(key)
+    assert held
+    assert held["metadata"]["finalizers"] == [FINALIZER]
+    assert held["metadata"]["generation"] == 1
+    assert held["spec"] == stored["spec"]
+    with pytest.raises(Conflict):
+        client.finalize(key, [], stored["metadata"]["resourceVersion"])
+    client.delete(key, held["metadata"]["uid"])
+    going = client.get(key)
+    assert going
+    assert going["metadata"]["deletionTimestamp"]
+    client.finalize(key, [], going["metadata"]["resourceVersion"])
+    assert client.get(key) is None
+    with pytest.raises(NotFound):
+        client.finalize(key, [], going["metadata"]["resourceVersion"])
 
 
 def test_a_delete_is_of_that_uid_alone(client: Client, namespace: str) -> None:

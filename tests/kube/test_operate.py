@@ -15,8 +15,13 @@ from typing import Any
 
 import pytest
 
-from .apiserver import OPERATOR, free_port
-from .conftest import allow, install
+from cupola_operator import labels
+from cupola_operator.kube.api import Api
+from cupola_operator.kube.client import Client
+from cupola_operator.kube.release import release
+
+from .apiserver import ADMIN, OPERATOR, free_port
+from .conftest import allow, connect, install
 from .operating import BRIEF, SETTINGS, Replica, World, dataset, pretrain, until
 
 pytestmark = pytest.mark.apiserver
@@ -88,7 +93,8 @@ def test_what_happens_to_children_and_references_wakes_a_resource(
     assert metrics["cupola_reconcile_errors_total", looks] == 0
 
     # A series goes with its object.
-    world.server.kubectl("delete", "dset", "other", "-n", world.namespace, "--wait=false")
+    _goes(world, float(cost["accrued"]))
+    # A series goes with its object.
     until(lambda: ("cupola_run_cost_accrued", money) not in replica.metrics())
 
     # Only what Cupola made is streamed of kinds that others use, and nothing was refused.
@@ -105,12 +111,40 @@ def test_what_happens_to_children_and_references_wakes_a_resource(
     assert pod
 
 
-def test_a_resource_is_left_as_it_was_written(start: Callable[..., Replica], world: World) -> None:
+def _goes(world: World, cost: float) -> None:
+    """A Dataset that is deleted goes when its pod is gone and its money is in the ledger."""
+    world.server.kubectl("delete", "dset", "other", "-n", world.namespace, "--wait=false")
+    until(lambda: not world.list("/apis/batch/v1", "jobs"))
+    assert world.status("datasets", "other")
+    force = ("--force", "--grace-period=0")
+    world.server.kubectl("delete", "pod", "--all", "-n", world.namespace, *force)
+    until(
+        lambda: (
+            "other"
+            not in {
+                value["metadata"]["name"]
+                for value in world.list("/apis/cupola.dev/v1alpha1", "datasets")
+            }
+        )
+    )
+    (ledger,) = [
+        value
+        for value in world.list("/api/v1", "configmaps")
+        if value["metadata"]["name"].startswith("cupola-ledger-")
+    ]
+    (entry,) = map(json.loads, ledger["data"].values())
+    assert entry["name"] == "other"
+    assert float(entry["cost"]) >= cost
+
+
+def test_a_resource_is_left_as_it_was_written_but_for_the_finalizer(
+    start: Callable[..., Replica], world: World
+) -> None:
     start(namespaces=[])  # all of them
     world.apply(dataset())
-    until(lambda: world.status("datasets", "data").get("phase"))
+    until(lambda: world.list("/apis/batch/v1", "jobs"))
     (value,) = world.list("/apis/cupola.dev/v1alpha1", "datasets")
-    assert "finalizers" not in value["metadata"]
+    assert value["metadata"]["finalizers"] == [labels.FINALIZER]
     assert "annotations" not in value["metadata"]
     assert value["metadata"]["generation"] == 1
     managers = {
@@ -212,6 +246,7 @@ def test_without_a_permission_it_is_named_and_the_work_goes_on_when_it_is_there(
 def test_without_its_own_crds_it_waits_for_them(
     start: Callable[..., Replica], world: World, server: Any
 ) -> None:
+    release(Client(Api(connect(server, ADMIN))), [])  # else what earlier tests left would hang
     server.kubectl("delete", "crd", "datasets.cupola.dev")
     try:
         replica = start()

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from cupola_api import API_VERSION, kinds
 from cupola_operator import labels
 from cupola_operator.cluster import Conflict, Key, Object, key_of
+from cupola_operator.cost import book
 from cupola_operator.local.change import (
     CHANGE,
     Apply,
@@ -100,6 +101,9 @@ def test_that_its_file_would_put_it_back_is_said(store: Store) -> None:
 
 
 def test_resume_does_not_pretend_to_raise_a_budget(store: Store) -> None:
+    _phase(store, "Suspended", "NamespaceBudgetExceeded")
+    with pytest.raises(Refused, match="held by the budget of its namespace"):
+        _say(store, Resume(**_id(store)))
     _phase(store, "Suspended", "BudgetExceeded")
     with pytest.raises(Refused, match=r"raise spec\.budget\.maxCost"):
         perform(store, Resume(**_id(store)), live=True)
@@ -143,13 +147,62 @@ def test_a_retry_that_was_handled_is_not_asked_for_twice(store: Store) -> None:
 
 def test_a_deleted_resource_is_gone_and_a_later_one_of_its_name_is_not_meant(store: Store) -> None:
     change = Delete(**_id(store))
-    assert "its pods stop" in _say(store, change)
+    assert "is deleted." in _say(store, change)
     assert store.get(KEY) is None
     store.apply(kinds.parse(_dataset()))
     for later in (change, Suspend(**change.model_dump(exclude={"verb"}))):
         with pytest.raises(Refused, match="is not there any more"):
             perform(store, later, live=True)
     assert _there(store)["spec"]["suspend"] is False
+
+
+def _closable(store: Store) -> None:
+    """The resource ran, as its finalizer and its status say."""
+    value = _there(store)
+    metadata = {**value["metadata"], "finalizers": [labels.FINALIZER]}
+    store.replace({**value, "metadata": metadata})
+    value = _there(store)
+    attempt = {
+        "number": 1,
+        "name": "d-dset-r1-list-a1",
+        "stage": "list",
+        "startedAt": "2026-01-01T00:00:00Z",
+        "endedAt": "2026-01-01T01:00:00Z",
+        "gpuSeconds": "3600",
+        "cost": "0.05",
+        "outcome": "Failed",
+    }
+    cost = {"currency": "USD", "accrued": "0.05", "gpuHours": "1", "energyKwh": "0"}
+    status = {"phase": "Failed", "run": {"revision": 1}, "attempts": [attempt], "cost": cost}
+    store.patch_status(KEY, status, value["metadata"]["resourceVersion"])
+
+
+def test_without_a_shell_what_is_deleted_is_closed_into_the_ledger_at_once(store: Store) -> None:
+    _closable(store)
+    done = perform(store, Delete(**_id(store)), live=False)
+    assert "what it cost is told by cupola cost" in done.sentences[0]
+    assert store.get(KEY) is None
+    (ledger,) = store.find("ConfigMap", "default", book.SELECTOR)
+    assert [entry.cost for entry in book.entries([ledger])] == ["0.05"]
+
+
+def test_a_pod_that_a_killed_shell_left_is_waited_for(store: Store) -> None:
+    _closable(store)
+    uid = _there(store)["metadata"]["uid"]
+    notes = labels.selector("Dataset", "d") | {labels.UID: uid, labels.REVISION: "1"}
+    store.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "left", "namespace": "default", "labels": notes},
+            "spec": {"containers": []},
+        }
+    )
+    done = perform(store, Delete(**_id(store)), live=False)
+    assert "what is left of it ends with the next cupola run" in done.sentences[0]
+    assert _there(store)["metadata"]["deletionTimestamp"]
+    with pytest.raises(Refused, match="is being deleted; apply it again"):
+        perform(store, Apply(resources=[_dataset()]), live=False)
 
 
 def test_apply_says_what_became_of_each(store: Store) -> None:

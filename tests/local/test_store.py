@@ -270,7 +270,7 @@ def test_a_name_that_is_a_path_is_refused(tmp_path: Path, field: str, text: str)
 def test_apply_stores_defaults_and_a_repetition_does_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     first = store.apply(_dataset())
-    assert first["spec"]["tokenizer"] == {"train": {"vocabSize": 32000}}
+    assert first["spec"]["tokenizer"] == {"train": {"vocabSize": 32000, "algorithm": "Bpe"}}
     assert first["spec"]["revision"] == 1
     assert first["metadata"]["labels"] == {"team": "a"}
     first = store.patch_status(key_of(first), {"phase": "Running"}, _version(first))

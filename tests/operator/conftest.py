@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import SimpleNamespace
@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from cupola_api.artifact import digest_of
 from cupola_api.outcome import Outcome
+from cupola_operator import labels
 from cupola_operator.children import text_of
 from cupola_operator.cluster import AlreadyExists, Conflict, Key, NotFound, Object, key_of
 from cupola_operator.observe import observe
@@ -97,7 +98,7 @@ class FakeCluster:
         value = self.objects.get(key)
         if value is None or value["metadata"]["uid"] != uid:
             return
-        if key.kind == "Pod":
+        if key.kind == "Pod" or value["metadata"].get("finalizers"):
             value["metadata"].setdefault("deletionTimestamp", "2026-01-01T00:01:00Z")
             return
         self.remove(key)
@@ -108,6 +109,24 @@ class FakeCluster:
             owners = value["metadata"].get("ownerReferences", [])
             if any(owner["uid"] == uid for owner in owners):
                 self.delete(child, value["metadata"]["uid"])
+
+    def replace(self, value: Object) -> Object:
+        there = self.objects.get(key_of(value))
+        if there is None:
+            raise NotFound(str(key_of(value)))
+        if there["metadata"]["resourceVersion"] != value["metadata"]["resourceVersion"]:
+            raise Conflict(str(key_of(value)))
+        return self._put(_copy(value))
+
+    def finalize(self, key: Key, finalizers: Sequence[str], resource_version: str) -> Object:
+        value = self.get(key)
+        if value is None:
+            raise NotFound(str(key))
+        value["metadata"] |= {"finalizers": list(finalizers), "resourceVersion": resource_version}
+        value = self.replace(value)
+        if not finalizers and "deletionTimestamp" in value["metadata"]:
+            self.remove(key)
+        return value
 
     def patch_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> Object:
         self.before_patch()
@@ -293,7 +312,11 @@ def resource(kind: str, name: str | None = None, **spec: Any) -> Object:
     return {
         "apiVersion": "cupola.dev/v1alpha1",
         "kind": kind,
-        "metadata": {"name": name or usual, "namespace": "default"},
+        "metadata": {
+            "name": name or usual,
+            "namespace": "default",
+            "finalizers": [labels.FINALIZER],  # as of any resource that ever had pods
+        },
         "spec": {**fields, **spec},
     }
 

@@ -8,6 +8,7 @@ from cupola_api.dataset import Dataset, DatasetStatus
 from cupola_api.pretrainjob import PretrainJob, PretrainJobStatus
 from cupola_operator import labels
 from cupola_operator.cluster import Key, key_of
+from cupola_operator.decide import Create, decide
 from cupola_operator.resources import StatusUnreadable
 
 BASE = Key("PretrainJob", "default", "base")
@@ -124,6 +125,28 @@ def test_the_bases_of_a_base_are_seen_to_the_first_model(kit: Any) -> None:
         Key("PretrainJob", "default", "base"),
         Key("Dataset", "default", "data"),
     }
+
+
+def test_what_a_model_was_made_from_is_seen_until_the_run_is_resolved(kit: Any) -> None:
+    cluster = kit.Cluster()
+    cluster.create(kit.done("Dataset", tokenizer={"dataset": "words"}))
+    cluster.create(kit.done("PretrainJob"))
+    cluster.create(kit.done("FineTune"))
+    tasks = [{"name": "a", "harness": {"task": "a", "data": "store:///a"}}]
+    exam = kit.resource("Evaluation", compareTo=None, tasks=tasks, thresholds=[])
+    del exam["spec"]["compareTo"]
+    key = key_of(cluster.create(exam))
+    seen = kit.world(cluster, key)
+    assert set(seen.references) == {
+        Key("FineTune", "default", "tuned"),
+        Key("PretrainJob", "default", "base"),
+        Key("Dataset", "default", "data"),
+        Key("Dataset", "default", "words"),
+    }
+    (made,) = decide(seen).actions
+    assert isinstance(made, Create)
+    cluster.create(made.value)
+    assert set(kit.world(cluster, key).references) == {Key("FineTune", "default", "tuned")}
 
 
 def test_an_invalid_resource_refers_to_nothing(kit: Any) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cupola_operator.children import text_of
 from cupola_operator.cluster import (
     Forbidden,
     Key,
@@ -16,7 +18,7 @@ from cupola_operator.cluster import (
     Unavailable,
 )
 from cupola_operator.decide.verdict import SOON
-from cupola_operator.reconcile import OBSTACLE_SECONDS, Reconciler
+from cupola_operator.reconcile import LEDGER_PATIENCE, OBSTACLE_SECONDS, Reconciler, utc_now
 
 DATA = Key("Dataset", "default", "data")
 
@@ -102,10 +104,20 @@ def test_what_has_ended_stays_as_it_ended(
 def test_a_resource_that_is_being_deleted_is_told_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.cluster.objects[DATA]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    bench.cluster.objects[DATA]["metadata"]["deletionTimestamp"] = text_of(utc_now())
     monkeypatch.setattr(bench.cluster, "find", fail(Forbidden("may not list pods")))
     assert bench.reconciler.reconcile(DATA) == OBSTACLE_SECONDS
     assert "status" not in bench.cluster.objects[DATA]
+
+
+def test_a_resource_that_is_deleted_goes_though_its_pods_cannot_be_seen_for_long(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = utc_now() - LEDGER_PATIENCE - timedelta(seconds=1)
+    bench.cluster.objects[DATA]["metadata"]["deletionTimestamp"] = text_of(deleted)
+    monkeypatch.setattr(bench.cluster, "find", fail(Forbidden("may not list pods")))
+    assert bench.reconciler.reconcile(DATA) is None
+    assert DATA not in bench.cluster.objects
 
 
 def test_a_cluster_that_does_not_answer_is_an_error_and_changes_nothing(

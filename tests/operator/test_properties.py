@@ -15,7 +15,7 @@ from cupola_api.dataset import DatasetSummary
 from cupola_api.outcome import FailureClass, Listing, Outcome, OutcomeKind
 from cupola_operator.children import Job, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
-from cupola_operator.decide import Create, decide
+from cupola_operator.decide import Create, Delete, Enter, decide
 from cupola_operator.resources import STATUS
 
 ARTIFACT = Artifact(uri="file:///data/a", digest=digest_of("a"), bytes=1)
@@ -155,7 +155,9 @@ def applied(world: Any, decision: Any) -> Any:
     """The world after a decision was acted on, in which time stands still."""
     jobs, runs, pods = list(world.jobs), dict(world.runs), list(world.pods)
     for action in decision.actions:
-        if not isinstance(action, Create):
+        if isinstance(action, Enter):
+            continue
+        if isinstance(action, Delete):
             jobs = [job for job in jobs if job.uid != action.uid]
             pods = [pod for pod in pods if pod.owner != action.uid]
         elif action.value["kind"] == "ConfigMap":

@@ -56,8 +56,11 @@ def test_the_time_is_in_utc() -> None:
     assert utc_now().utcoffset().total_seconds() == 0  # type: ignore[union-attr]
 
 
-def test_a_resource_that_is_being_deleted_is_left_alone(bench: Bench) -> None:
-    bench.cluster.objects[DATA]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+def test_a_resource_that_is_deleted_and_never_had_pods_is_left_alone(bench: Bench) -> None:
+    bench.cluster.objects[DATA]["metadata"] |= {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "finalizers": ["of.others/finalizer"],
+    }
     assert bench.reconciler.reconcile(DATA) is None
     assert list(bench.cluster.objects) == [DATA]
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from cupola_api.common import ModelReference
 from cupola_operator import resources
-from cupola_operator.cluster import Key
+from cupola_operator.cluster import Key, key_of
 
 
 def test_a_resource_is_read_without_its_status(kit: Any) -> None:
@@ -72,3 +73,21 @@ def test_an_input_needs_an_artifact(kit: Any) -> None:
     assert not missing.ready
     with pytest.raises(ValueError, match="has no artifact"):
         missing.input()
+
+
+def test_a_model_goes_back_to_its_pretraining(kit: Any) -> None:
+    def known(**bases: dict[str, str]) -> dict[Key, resources.Reference]:
+        made = [kit.resource("FineTune", name, base=base) for name, base in bases.items()]
+        found = [*made, kit.resource("PretrainJob")]
+        keys = [(key_of(value), value) for value in found]
+        return {key: resources.reference_of(key, value) for key, value in keys}
+
+    first = ModelReference(fine_tune="one")
+    there = known(one={"fineTune": "two"}, two={"pretrainJob": "base"})
+    found, key = resources.origin(first, "default", there)
+    assert found
+    assert key == Key("PretrainJob", "default", "base")
+    broken = known(one={"fineTune": "two"})
+    assert resources.origin(first, "default", broken) == (None, Key("FineTune", "default", "two"))
+    ring = known(one={"fineTune": "two"}, two={"fineTune": "one"})
+    assert resources.origin(first, "default", ring) == (None, Key("FineTune", "default", "one"))

@@ -7,7 +7,7 @@ dict, and what was read from an object may be remembered by its identity.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 
 from cupola_operator.cluster import AlreadyExists, Conflict, Key, NotFound, Object, key_of
@@ -84,6 +84,27 @@ class Api:
         if value["metadata"]["resourceVersion"] != version:
             raise Conflict(str(key))
         return self.put({**value, "status": status}, key)
+
+    def replace(self, value: Object) -> Object:
+        """Replace an object in the version that `value` has."""
+        there = self.get(key_of(value))
+        if there is None:
+            raise NotFound(str(key_of(value)))
+        if there["metadata"]["resourceVersion"] != value["metadata"]["resourceVersion"]:
+            raise Conflict(str(key_of(value)))
+        return self.put(value)
+
+    def finalize(self, key: Key, finalizers: Sequence[str], version: str) -> Object:
+        """Set the finalizers of an object; one that is deleted goes with the last of them."""
+        value = self.get(key)
+        if value is None:
+            raise NotFound(str(key))
+        if value["metadata"]["resourceVersion"] != version:
+            raise Conflict(str(key))
+        value = self.edit(value, finalizers=list(finalizers))
+        if not finalizers and "deletionTimestamp" in value["metadata"]:
+            self.remove(key)
+        return value
 
     def edit(self, value: Object, **metadata: object) -> Object:
         """Change metadata of an object."""

@@ -54,7 +54,18 @@ def train(sim: Simulation, a: int, b: int) -> str | None:
 @good(3)
 def save(sim: Simulation, a: int, b: int) -> str | None:
     run = alive(sim, a)
+    if run and sim.nodes.wait(run, b % 4, saves=True):
+        sim.now += b % 4
     return f"{run.key.name} makes a checkpoint" if run and sim.nodes.save(run) else None
+
+
+@good(1)
+def validate(sim: Simulation, a: int, b: int) -> str | None:
+    run = alive(sim, a)
+    if run is None or not sim.nodes.wait(run, 1 + b % 5, saves=False):
+        return None
+    sim.now += 1 + b % 5
+    return f"{run.key.name} validates for {1 + b % 5} s"
 
 
 @good(3)

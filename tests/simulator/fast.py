@@ -26,10 +26,20 @@ from cupola_api.common import ConditionStatus, FailureClass, Phase, Status
 from cupola_api.dataset import DatasetStatus
 from cupola_operator import children, names, reconcile, resources
 from cupola_operator.build import configmap, run, storage
-from cupola_operator.cost import ledger
-from cupola_operator.decide import dataset, evaluation, finished, references, resolve, training
+from cupola_operator.cost import causes, intervals, ledger, prices
+from cupola_operator.decide import (
+    dataset,
+    evaluation,
+    finished,
+    forecast,
+    references,
+    resolve,
+    training,
+)
 from cupola_operator.decide.stage import Stage
 from cupola_operator.local import pytorchjobs
+from cupola_operator.plan import pool as pools
+from cupola_operator.plan.answers import fitting
 from cupola_operator.world import World
 
 from . import simulation
@@ -39,10 +49,13 @@ LIMIT = 20_000
 
 VALUES = (
     (import_module("cupola_operator.decide.conditions"), "Condition"),
-    (ledger, "PodTime"),
+    (causes, "text"),
+    (causes, "millionths"),
+    (causes, "_causes"),
+    (intervals, "PodTime"),
     (ledger, "Cost"),
     (ledger, "amount"),
-    (ledger, "_seconds"),
+    (prices, "micros"),
     (names, "config_map"),
     (names, "job"),
     (names, "training_job"),
@@ -103,12 +116,27 @@ def _by_name_and_identity(
     return remembered
 
 
+def _by_identities(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Remembers results by the identity of both arguments."""
+    known: dict[Any, tuple[Any, Any, Any]] = {}
+    simulation.memories.append(known)
+
+    def remembered(first: Any, second: Any) -> Any:
+        key = (id(first), id(second))
+        found = known.get(key)
+        if found is None:
+            found = known[key] = (function(first, second), first, second)
+        return found[0]
+
+    return remembered
+
+
 def _as_written(
     read: Callable[[Any, Any], Any], write: Callable[[Any], Any]
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Both, where what is read of what was written is what it was written from.
 
-    Deep histories read it, and at its end so does every one.
+    Deep histories read it.
     """
     known: dict[int, tuple[Any, Any]] = {}
     simulation.memories.append(known)
@@ -208,6 +236,38 @@ def _by_parts(build: Callable[..., Any]) -> Callable[..., Any]:
     return remembered
 
 
+def _by_rate(today: Callable[..., Any]) -> Callable[..., Any]:
+    """Remembers pools with the price of a day by the pool and that price: always the same object."""
+    known: dict[Any, tuple[Any, Any]] = {}
+
+    def remembered(pool: Any, now: Any) -> Any:
+        rates = prices.rates(pool)
+        key = (id(pool), rates and prices.at(rates, now))
+        if key not in known:
+            if len(known) > LIMIT:
+                known.clear()
+            known[key] = (pool, today(pool, now))
+        return known[key][1]
+
+    return remembered
+
+
+def _by_question(answer: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Remembers what would fit by the resource and its pool; what it refers to changes no such advice."""
+    known: dict[Any, tuple[Any, str]] = {}
+
+    def remembered(question: Any) -> str:
+        read = [question.resource, question.settings, question.place]
+        key = (question.reason, *map(id, read))
+        if key not in known:
+            if len(known) > LIMIT:
+                known.clear()
+            known[key] = (read, answer(question))
+        return known[key][1]
+
+    return remembered
+
+
 def _filled(kind: Any) -> Callable[..., None]:
     """Makes a frozen dataclass at once, where its own `__init__` sets one field after the other."""
     defaults = {one.name: one.default for one in fields(kind) if one.default is not MISSING}
@@ -224,11 +284,12 @@ def _filled(kind: Any) -> Callable[..., None]:
 
 
 def _listed(status: Any) -> Any:
-    """What is read of the status of a Dataset to resolve its curation."""
+    """What is read of the status of a Dataset to plan and resolve its curation."""
     return isinstance(status, DatasetStatus) and (
         status.listing,
         status.inputs_digest,
         status.parts,
+        status.input_bytes,
     )
 
 
@@ -236,18 +297,19 @@ def _by_figures(total: Callable[..., Any]) -> Callable[..., Any]:
     """Remembers the cost of attempts by all of their figures that count."""
     known: dict[Any, tuple[Any, Any]] = {}
 
-    def remembered(attempts: Any, placement: Any, *, to_come: Any) -> Any:
+    def remembered(attempts: Any, placement: Any, *, to_come: Any, rate: Any) -> Any:
         key = (
             id(placement),
             to_come,
-            *[(one.pool, one.gpu_seconds, one.cost, one.wasted) for one in attempts],
+            rate,
+            *[(one.pool, one.gpu_seconds, one.queue_seconds, one.costs) for one in attempts],
         )
         found = known.get(key)
         if found is not None and found[0] is placement:
             return found[1]
         if len(known) > LIMIT:
             known.clear()
-        known[key] = (placement, total(attempts, placement, to_come=to_come))
+        known[key] = (placement, total(attempts, placement, to_come=to_come, rate=rate))
         return known[key][1]
 
     return remembered
@@ -284,6 +346,9 @@ def fast() -> Iterator[None]:
             patch.setattr(kind, "digest", property(digest))
         for name in ("list_run", "curate_run", "pretrain_run", "fine_tune_run", "evaluate_run"):
             patch.setattr(run, name, _by_world(getattr(run, name)))
+        patch.setattr(forecast, "of_world", _by_world(forecast.of_world))
+        patch.setattr(fitting, "remedies", _by_question(fitting.remedies))
+        patch.setattr(pools, "today", _by_rate(pools.today))
         for module, name in CHILDREN:
             patch.setattr(module, name, _by_parts(getattr(module, name)))
         for kind in (children.Pod, children.Job, Stage, World):
@@ -293,7 +358,10 @@ def fast() -> Iterator[None]:
         for enum in (ConditionStatus, FailureClass, Phase):  # Python's own takes two calls
             patch.setattr(enum, "value", property(attrgetter("_value_")), raising=False)
         patch.setattr(ledger, "total", _by_figures(ledger.total))
-        patch.setattr(ledger, "_interval", _by_identity(ledger._interval, always=True))
+        patch.setattr(prices, "known", _by_identities(prices.known))
+        interval = _by_identity(intervals.interval, always=True)
+        for module in (intervals, ledger):
+            patch.setattr(module, "interval", interval)
         patch.setattr(reconcile, "time", SimpleNamespace(monotonic=simulation.clock))
         patch.setattr(pytorchjobs, "free_port", lambda _: 20_000)
         patch.setattr(pytorchjobs, "address", lambda *_: "127.1.1.1")

@@ -6,7 +6,7 @@ from .events import BAD, GOOD, Choice, bad, happen, operator_of
 from .operator import Fault, Operator
 from .runs import NODES
 from .simulation import Simulation
-from .specs import NEWER
+from .specs import FREE, NEWER
 
 KINDS = ("Pod", "Job", "PyTorchJob", "ConfigMap")
 
@@ -85,8 +85,9 @@ def upgrade(sim: Simulation, a: int, b: int) -> str | None:
     if len(sim.operators) > 1:
         del sim.operators[0]
         return "the old operator ends"
-    sim.operators.append(Operator(sim, sim.operators[0].skew, NEWER))
-    return "a second operator starts, with a new price"
+    settings, news = [(NEWER, "a new price"), (FREE, "a pool without a price")][b % 3 == 0]
+    sim.operators.append(Operator(sim, sim.operators[0].skew, settings))
+    return f"a second operator starts, with {news}"
 
 
 @bad(1)

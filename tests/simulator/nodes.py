@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupola_api import metrics
 from cupola_api.artifact import digest_of
-from cupola_api.outcome import FailureClass, OutcomeKind
+from cupola_api.outcome import FailureClass, OutcomeKind, Timing
 from cupola_api.run import ATTEMPT
 from cupola_operator import labels
 from cupola_operator.children import DIGEST
@@ -15,9 +15,20 @@ from cupola_operator.local.controller import phase_of
 from .cluster import EPOCH, Api, text
 from .program import STEPS, Store, begun, said, stepped, success
 from .runs import NODES, Gang, Run
+from .specs import SPOT
 
 LISTING = digest_of("listing")
 """Of what a Dataset's sources hold."""
+
+
+def node_name(number: int) -> str:
+    """The name of a node."""
+    return f"node-{number}"
+
+
+def is_spot(number: int) -> bool:
+    """Whether a node can be taken away."""
+    return number % 2 == 1
 
 
 class Nodes:
@@ -33,12 +44,17 @@ class Nodes:
         """Nodes that the API server does not hear."""
         self.down: set[int] = set()
         """Nodes without power; cut as well."""
+        self.saves: list[float] = []
+        """When checkpoints were complete."""
         self.listing = LISTING
         self.mute = False
         self.full: set[str] = set()
         """Pools that have no room."""
         self.strange: set[str] = set()
         """ConfigMaps that hold no run."""
+        for number in range(NODES):
+            metadata = {"name": node_name(number), "labels": SPOT if is_spot(number) else {}}
+            api.objects["Node"][Key("Node", "", node_name(number))] = {"metadata": metadata}
         api.watchers.append(self._seen)
 
     def clock(self, node: int) -> float:
@@ -66,6 +82,7 @@ class Nodes:
         ready = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
         name = pod["spec"]["containers"][0]["name"]
         waiting = {"waiting": {"reason": "ContainerCreating"}}
+        pod = {**pod, "spec": {**pod["spec"], "nodeName": node_name(run.node)}}
         self._put(
             pod,
             {
@@ -140,6 +157,8 @@ class Nodes:
         gang = self.gangs.get(run.job)
         if gang is None or not gang.whole or gang.step == STEPS:
             return False
+        if gang.first is None:
+            gang.first = self.api.clock()
         for _ in range(min(steps, STEPS - gang.step)):
             gang.weights = stepped(gang.weights, gang.step)
             gang.step += 1
@@ -152,7 +171,27 @@ class Nodes:
             return False
         self.store.save(run.digest, gang.step, gang.weights)
         gang.saved = (gang.step, self.api.clock())
+        gang.kept = gang.validated
+        self.saves.append(self.api.clock())
         return True
+
+    def wait(self, run: Run, seconds: float, *, saves: bool) -> bool:
+        """Steps of a gang wait, for a checkpoint or for validation; whether there are any."""
+        gang = self.gangs.get(run.job)
+        if gang is None or not gang.whole or gang.first is None:
+            return False
+        if saves:
+            gang.waited += seconds
+        else:
+            gang.validated += seconds
+        return True
+
+    def _timing(self, run: Run, *, finished: bool = False) -> Timing | None:
+        """What a pod says of its time: rank 0 of a gang that was formed."""
+        gang = self.gangs.get(run.job)
+        if gang is None or not gang.formed or not run.master:
+            return None
+        return gang.timing(EPOCH + self.skew[run.node], finished=finished)
 
     def finish(self, run: Run) -> bool:
         """A program comes to its end, all of its gang's with it."""
@@ -167,7 +206,8 @@ class Nodes:
                 self.train(run, STEPS)
                 found = self.store.commit(run.digest, run.folder, gang.weights)
             for one in gang.members:
-                message = success(run.stage, found) if one.master else ""
+                timing = self._timing(one, finished=True)
+                message = success(run.stage, found, timing=timing) if one.master else ""
                 self.end(one, 0, message)
             return True
         found = self.store.found(run.digest) if run.stage != "list" else None
@@ -191,9 +231,22 @@ class Nodes:
             metrics.PROGRESS: gang.step / STEPS,
             metrics.RESUMED_STEP: float(gang.resumed),
         }
+        if gang.step > gang.resumed:
+            # each step of the simulator stands for ten, of one and three seconds in turns
+            measured = 10.0 * (gang.step - gang.resumed)
+            value |= {
+                metrics.MEASURED_STEPS: measured,
+                metrics.STEP_SECONDS: 2 * measured,
+                metrics.STEP_SQUARES: 5 * measured,
+            }
         if gang.saved:
             at = EPOCH + gang.saved[1] + self.skew[run.node]
             value |= {metrics.CHECKPOINT_STEP: gang.saved[0], metrics.CHECKPOINT_TIME: at}
+        timing = gang.timing(EPOCH + self.skew[run.node])
+        if timing.first_step_at is not None:
+            value[metrics.FIRST_STEP_TIME] = timing.first_step_at
+            value[metrics.CHECKPOINT_SECONDS] = timing.checkpoint_seconds
+            value[metrics.EVALUATION_SECONDS] = timing.evaluation_seconds
         return value
 
     # What a kubelet does on request.
@@ -222,8 +275,9 @@ class Nodes:
             self.end(run, 143, "", disruption)
             return
         self.save(run)
-        message = said(OutcomeKind.STOPPED, "Stopped", None, gang.step)
         for one in list(gang.members):
+            timing = self._timing(one)
+            message = said(OutcomeKind.STOPPED, "Stopped", None, gang.step, timing)
             self.end(one, 143, message if one.master else "", disruption if one is run else None)
 
     def remove(self, run: Run) -> bool:
@@ -240,7 +294,7 @@ class Nodes:
 
     def fail(self, run: Run, failure: FailureClass, reason: str = "Because") -> None:
         """A program fails and says why."""
-        self.end(run, 1, said(OutcomeKind.FAILED, reason, failure, None))
+        self.end(run, 1, said(OutcomeKind.FAILED, reason, failure, None, self._timing(run)))
 
     def end(
         self,

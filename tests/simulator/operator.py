@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -52,8 +52,10 @@ def _labelled(objects: Mapping[Key, Object], labels: Mapping[str, str]) -> list[
 class View:
     """The cluster as an operator sees it: reads live, lists that may lag behind."""
 
-    def __init__(self, sim: Simulation) -> None:
+    def __init__(self, sim: Simulation, settings: Settings = SETTINGS) -> None:
         self.sim = sim
+        self.settings = settings
+        """Of the operator that looks."""
         self.lag: dict[str, int] = {}
         self.at: dict[str, int] = {}
         self.found: dict[str, tuple[Any, Any, list[Object]]] = {}
@@ -109,6 +111,14 @@ class View:
             return made
 
         return self._write(commit)  # type: ignore[no-any-return]
+
+    def replace(self, value: Object) -> Object:
+        return self._write(lambda: self.sim.api.replace(value))  # type: ignore[no-any-return]
+
+    def finalize(self, key: Key, finalizers: Sequence[str], resource_version: str) -> Object:
+        return self._write(  # type: ignore[no-any-return]
+            lambda: self.sim.api.finalize(key, finalizers, resource_version)
+        )
 
     def delete(self, key: Key, uid: str) -> None:
         self._write(lambda: self.sim.api.delete(key, uid))
@@ -182,7 +192,7 @@ class Operator:
 
     def restart(self) -> None:
         """A new process, that remembers nothing and looks at everything."""
-        self.view = View(self.sim)
+        self.view = View(self.sim, self.settings)
         self.reconciler = Reconciler(
             self.view,
             self.settings,

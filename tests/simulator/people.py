@@ -42,7 +42,8 @@ def delete_pod(sim: Simulation, a: int, b: int) -> str | None:
 
 @bad(0.5)
 def delete_configmap(sim: Simulation, a: int, b: int) -> str | None:
-    value = pick(list(sim.api.list("ConfigMap").values()), a)
+    runs = [v for v in sim.api.list("ConfigMap").values() if "ownerReferences" in v["metadata"]]
+    value = pick(runs, a)
     if value is None:
         return None
     sim.pure = sim.honest = False
@@ -121,10 +122,17 @@ def revise(sim: Simulation, a: int, b: int) -> str | None:
 
 @bad(0.5)
 def delete_resource(sim: Simulation, a: int, b: int) -> str | None:
-    if sim.resource is None:
+    value = sim.resource
+    if value is None:
         return None
     sim.api.delete(sim.key)
-    return "a person deletes the resource"
+    if b % 4 or not value["metadata"].get("finalizers"):
+        return "a person deletes the resource"
+    for kind in ("Job", "PyTorchJob"):
+        for job in sim.api.list(kind).values():
+            if job["metadata"]["uid"] not in sim.relabelled:  # by neither, nobody could find it
+                sim.api.edit(job, ownerReferences=[])
+    return "a person deletes the resource, and leaves its Jobs"
 
 
 @bad(1)

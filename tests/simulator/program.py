@@ -12,7 +12,7 @@ from functools import lru_cache
 from cupola_api.artifact import digest_of
 from cupola_api.common import Artifact
 from cupola_api.dataset import DatasetSummary
-from cupola_api.outcome import Listing, Outcome, OutcomeKind
+from cupola_api.outcome import Listing, Outcome, OutcomeKind, Timing
 from cupola_api.training import ModelSummary
 
 STEPS = 6
@@ -86,13 +86,16 @@ def made(run: str, attempt: str, weights: str) -> Artifact:
 
 
 @lru_cache(maxsize=4096)
-def success(stage: str, artifact: Artifact | None, listing: str = "") -> str:
+def success(
+    stage: str, artifact: Artifact | None, listing: str = "", timing: Timing | None = None
+) -> str:
     """The termination message of a pod of `stage` that ended well."""
     trains = stage in ("pretrain", "finetune")
     curated = stage not in ("pretrain", "finetune", "evaluate")
     return Outcome(
         outcome=OutcomeKind.SUCCEEDED,
         step=STEPS if trains else None,
+        timing=timing,
         artifact=artifact,
         dataset=SUMMARY if artifact and curated else None,
         model=ModelSummary(parameters=1000, steps=STEPS, tokenizer_digest=digest_of("tokenizer"))
@@ -107,8 +110,19 @@ def success(stage: str, artifact: Artifact | None, listing: str = "") -> str:
 
 
 @lru_cache(maxsize=4096)
-def said(outcome: OutcomeKind, reason: str, failure: str | None, step: int | None) -> str:
+def said(
+    outcome: OutcomeKind,
+    reason: str,
+    failure: str | None,
+    step: int | None,
+    timing: Timing | None = None,
+) -> str:
     """A termination message of a pod that did not end well."""
     return Outcome(
-        outcome=outcome, reason=reason, failure=failure, message="the pod says why", step=step
+        outcome=outcome,
+        reason=reason,
+        failure=failure,
+        message="the pod says why",
+        step=step,
+        timing=timing,
     ).write()

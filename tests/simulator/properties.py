@@ -102,6 +102,8 @@ def status_is_sound(before: Object, status: Object) -> None:
     conditions_agree(status)
     attempts_are_a_history(before, status)
     money_never_shrinks(before, status)
+    the_plan_is_kept(before, status)
+    the_forecast_is_sound(status)
     artifact_stays(before, status)
 
 
@@ -155,6 +157,51 @@ def attempts_are_a_history(before: Object, status: Object) -> None:
             raise Broken(name, f"{old} became {mine[number - 1]}")
 
 
+def the_plan_is_kept(before: Object, status: Object) -> None:
+    """What runs was planned before, and that plan stays as it was said; nothing planned is empty."""
+    name = "the plan is kept"
+    plan = status.get("plan")
+    ran = [attempt for attempt in status.get("attempts", []) if attempt.get("stage") != "list"]
+    if plan is None:
+        if ran or "plan" in before:
+            raise Broken(name, f"attempts {ran} without a plan")
+        return
+    if "gpuHours" not in plan and not plan.get("notes"):
+        raise Broken(name, f"{plan} says nothing, and not why")
+    if not any(attempt.get("stage") != "list" for attempt in before.get("attempts", [])):
+        return
+    old = before["plan"]
+    for field in old:
+        if field not in ("projection", "actual") and plan.get(field) != old[field]:
+            raise Broken(name, f"{field} was {old[field]} and is {plan.get(field)}")
+
+
+def the_forecast_is_sound(status: Object) -> None:
+    """Only what runs is projected, in ranges, for the money of the ledger; what is made says what it took."""
+    name = "the forecast is sound"
+    plan = status.get("plan")
+    if plan is None:
+        return
+    done = status["phase"] in ("Succeeded", "Failed") and "artifact" in status
+    if (done and "actual" not in plan) or ("actual" in plan and "artifact" not in status):
+        raise Broken(name, f"in {status['phase']} it took {plan.get('actual')}")
+    seen = plan.get("projection")
+    if seen is None:
+        return
+    if status["phase"] != "Running":
+        raise Broken(name, f"in {status['phase']} {seen} is projected")
+    cost = status["cost"]
+    if ("cost" in seen) != ("accrued" in cost):
+        raise Broken(name, f"{seen} but {cost}")
+    for figure in ("stepSeconds", "wallClockHours", "gpuHours", "cost"):
+        if span := seen.get(figure):
+            low, expected, high = map(Decimal, (span["low"], span["expected"], span["high"]))
+            if not 0 <= low <= expected <= high:
+                raise Broken(name, f"{figure} from {low} over {expected} to {high}")
+    if Decimal(seen["gpuHours"]["low"]) < Decimal(cost["gpuHours"]):
+        raise Broken(name, f"{seen['gpuHours']} in all, and {cost['gpuHours']} are spent")
+
+
 def money_never_shrinks(before: Object, status: Object) -> None:
     """What was spent stays spent, and no more is wasted than spent."""
     name = "money never shrinks"
@@ -162,8 +209,11 @@ def money_never_shrinks(before: Object, status: Object) -> None:
     if cost is None:
         require("cost" not in before, name, "cost is forgotten")
         return
-    spent, wasted = Decimal(cost["accrued"]), Decimal(cost["wasted"])
     was = Decimal(before.get("cost", {}).get("accrued", "0"))
+    if "accrued" not in cost:
+        require(not was, name, f"{was} spent is forgotten")
+        return
+    spent, wasted = Decimal(cost["accrued"]), Decimal(cost["wasted"])
     if spent < was:
         raise Broken(name, f"{was} spent became {spent}")
     if not 0 <= wasted <= spent:
@@ -182,9 +232,10 @@ def artifact_stays(before: Object, status: Object) -> None:
 
 def judge(sim: Simulation) -> None:
     """All that holds at the end of a history."""
-    from . import money  # noqa: PLC0415  it uses Broken
+    from . import closed, money  # noqa: PLC0415  they use Broken
 
     nothing_is_leaked(sim)
+    closed.runs_are_in_the_ledger(sim)
     if sim.resource is None:
         nothing_is_left(sim)
         return
@@ -194,6 +245,20 @@ def judge(sim: Simulation) -> None:
     the_artifact_is_of_the_recorded_attempt(sim)
     status_fits_its_type(sim)
     money.equals_the_truth(sim)
+
+
+def reason(status: Object) -> str:
+    """Why a resource stands where it does."""
+    return next((c["reason"] for c in status.get("conditions", []) if c["type"] == "Ready"), "")
+
+
+def refused_run_has_not_begun(sim: Simulation) -> None:
+    """A run that its plan keeps from starting has made nothing but a Dataset's listing."""
+    name = "a refused run has not begun"
+    stages = {attempt.get("stage") for attempt in sim.status.get("attempts", [])}
+    require(sim.status["phase"] == "Stalled", name, sim.status["phase"])
+    require(stages <= {"list"}, name, f"stages {stages} ran")
+    require(not sim.alive(), name, "pods run")
 
 
 def suspended_holds_nothing(sim: Simulation) -> None:
@@ -236,8 +301,13 @@ def nothing_is_leaked(sim: Simulation) -> None:
 
 
 def nothing_is_left(sim: Simulation) -> None:
-    """Of a resource that was deleted nothing is left."""
-    left = [key for kind in ("ConfigMap", "Job", "PyTorchJob", "Pod") for key in sim.api.list(kind)]
+    """Of a resource that was deleted nothing is left but the ledger."""
+    left = [
+        key
+        for kind in ("ConfigMap", "Job", "PyTorchJob", "Pod")
+        for key in sim.api.list(kind)
+        if not key.name.startswith("cupola-ledger-")
+    ]
     require(not left, "nothing is left of a deleted resource", left)
 
 
@@ -306,7 +376,9 @@ def the_artifact_is_of_the_recorded_attempt(sim: Simulation) -> None:
 
 
 def status_fits_its_type(sim: Simulation) -> None:
-    """Status is valid against its type, and nothing in it is lost on the way."""
+    """Status is valid against its type, and nothing in it is lost on the way; in deep histories."""
+    if not sim.deep:
+        return
     name, status = "status fits its type", sim.status
     model = read_status(sim.key, status)
     if model.to_json() != status:

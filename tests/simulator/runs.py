@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from cupola_api.outcome import Timing
 from cupola_operator import labels
 from cupola_operator.children import COMPLETION_INDEX, REPLICA_INDEX, REPLICA_TYPE
 from cupola_operator.cluster import Key, Object
@@ -57,7 +58,7 @@ class Run:
         return cls(
             uid=metadata["uid"],
             key=key,
-            resource=job["metadata"]["ownerReferences"][0]["uid"] if job else "",
+            resource=notes.get(labels.UID, "") if job else "",
             job=metadata["ownerReferences"][0]["uid"],
             revision=int(notes.get(labels.REVISION, 0)),
             stage=notes.get(labels.STAGE, ""),
@@ -94,6 +95,22 @@ class Gang:
     weights: str = ""
     resumed: int = 0
     saved: tuple[int, float] | None = None
+    first: float | None = None
+    """When its first step began."""
+    waited: float = 0.0
+    """Seconds that steps waited for checkpoints."""
+    validated: float = 0.0
+    """Seconds of validation."""
+    kept: float = 0.0
+    """Those before its newest checkpoint."""
+
+    def timing(self, clock: float, *, finished: bool = False) -> Timing:
+        """What its rank 0 says of its time; `clock`: Unix time of its node at second 0."""
+        return Timing(
+            first_step_at=None if self.first is None else clock + self.first,
+            checkpoint_seconds=self.waited,
+            evaluation_seconds=self.validated if finished else self.kept,
+        )
 
     @property
     def whole(self) -> bool:

@@ -30,6 +30,10 @@ QUEUED = 7
 """Of so many histories, one is of a resource that is queued from the start, and evicted."""
 
 
+LIMITED = 11
+"""Of so many histories, one is of a resource that has a budget or a deadline from the start."""
+
+
 class Failure(NamedTuple):
     """A history that breaks a property."""
 
@@ -82,7 +86,10 @@ def by_seed(seed: int) -> Failure | None:
             if queued:
                 names += ["evict"] * rng.randint(1, 3)
             rng.shuffle(names)
-            for name in ["queue"] * queued + names:
+            first = ["queue"] * queued
+            if seed % LIMITED == 0:
+                first.append(rng.choice(("budget", "deadline")))
+            for name in first + names:
                 choice = Choice(name, rng.getrandbits(10), rng.getrandbits(10))
                 script.append(choice)
                 happen(sim, choice)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from cupola_api.outcome import FailureClass
@@ -17,6 +14,7 @@ from cupola_operator.labels import QUEUE, RETRY
 from cupola_operator.local.controller import phase_of
 
 from . import kueue, properties
+from .books import Books
 from .cluster import Api
 from .controllers import Controllers
 from .nodes import Nodes
@@ -30,6 +28,13 @@ RENDEZVOUS = 900.0
 """Seconds after which a rank that waits for others in vain fails."""
 
 ROUNDS = 400
+
+LIMITS: dict[str, tuple[str, Any]] = {
+    "BudgetTooSmall": ("budget", {"maxCost": "1000"}),
+    "DeadlineTooShort": ("deadline", "10d"),
+    "PriceUnknown": ("budget", None),
+}
+"""Why a run may not begin by its plan -> the field of its spec, and what is enough."""
 
 POLLS = 6
 """Looks without effect after which a Stalled run counts as at rest, though it is looked at again."""
@@ -49,12 +54,6 @@ def clock() -> float:
 def deep() -> bool:
     """Whether `decide` is tried after every event of the simulation that is played."""
     return _playing[0].deep
-
-
-@lru_cache
-def _price(placement: str) -> Decimal:
-    """The price in the annotation of a resolved run."""
-    return Decimal(json.loads(placement)["pool"]["pricePerGpuHour"])
 
 
 class Simulation:
@@ -91,8 +90,9 @@ class Simulation:
         """uids of pods and Jobs that a person took a label from: nobody can find them any more."""
         self.strangers: dict[Key, str] = {}
         """uids of objects that somebody else made."""
-        self.prices: list[tuple[Key, Decimal]] = []
-        """Of a device hour, by the ConfigMap that was made with it."""
+        self.books = Books()
+        self.told: dict[tuple[str, int], Object] = {}
+        """The last status of each run, by uid of the resource and revision."""
         self.queues = False
         """Whether anything was ever made that Kueue admits."""
         self.torn = False
@@ -101,8 +101,7 @@ class Simulation:
         """Of the clocks of operators, also of those that ended."""
         self.lagged = False
         """Whether lists ever lagged behind."""
-        self.by_hand: set[str] = set()
-        self.made: dict[tuple[str, str, str], str] = {}
+        self.by_hand, self.made = set[str](), dict[tuple[str, str, str], str]()
         self.before: tuple[str, Object] | None = None
         self._pods: dict[Key, Object] | None = None
         self._runs: list[Run] = []
@@ -157,10 +156,15 @@ class Simulation:
     # What operators write.
 
     def created(self, value: Object) -> None:
+        if "ownerReferences" not in value["metadata"]:  # a ledger
+            return
         properties.child_is_made_once(self, value)
+        owner = value["metadata"]["ownerReferences"][0]["uid"]
+        self.books.made[owner, value["metadata"]["name"]] = self.now
         self.queues = self.queues or QUEUE in value["metadata"].get("labels", {})
         if value["kind"] == "ConfigMap":
-            self.prices.append((key_of(value), _price(value["metadata"]["annotations"][PLACEMENT])))
+            placement = value["metadata"]["annotations"][PLACEMENT]
+            self.books.resolved.append((key_of(value), owner, placement, int(self.now)))
 
     def patched(self, key: Key, value: Object, view: View) -> None:
         if key != self.key:
@@ -173,7 +177,10 @@ class Simulation:
         for attempt in status.get("attempts", []):
             if old.get(attempt["name"]) != attempt:
                 self.written[uid, attempt["name"]] = self.now
+                self.books.charged[uid, attempt["name"]].append(view.settings)
         self.before = (uid, status)
+        if "run" in status:
+            self.told[uid, status["run"]["revision"]] = status
         properties.status_is_sound(before, status)
         if status["phase"] == "Suspended" and not view.lag:
             properties.no_pod_of_a_held_run_lives(self)
@@ -302,9 +309,14 @@ class Simulation:
 
     def _release(self) -> None:
         """A run that is held goes on when the person who held it says so."""
-        for _ in range(3):
+        for turn in range(4):
             value = self.resource
-            if value is None or self.status.get("phase") != "Suspended":
+            if value is None:
+                return
+            if properties.reason(self.status) in LIMITS:
+                self._allow(value, turn)
+                continue
+            if self.status.get("phase") != "Suspended":
                 return
             properties.suspended_holds_nothing(self)
             spec = value["spec"]
@@ -315,6 +327,14 @@ class Simulation:
             else:
                 raise Broken("a hold has a cause", f"Suspended, and spec is {spec}")
             self.rest()
+
+    def _allow(self, value: Object, turn: int) -> None:
+        """A person raises a limit that the plan exceeds, or has the run start all the same."""
+        properties.refused_run_has_not_begun(self)
+        field, enough = LIMITS[properties.reason(self.status)]
+        raised = enough is None or (self.commits + turn) % 2
+        self.api.respec(value, **({field: enough} if raised else {"admission": "Ignore"}))
+        self.rest()
 
     def forget(self) -> None:
         """Let go of everything, once it was played.

@@ -8,9 +8,32 @@ from typing import Any
 from cupola_api.artifact import digest_of
 from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object
+from cupola_operator.local.clock import rfc3339
+from cupola_operator.pools import DatedPrice
 from cupola_operator.settings import Settings
 
+from .cluster import EPOCH
+
 POOLS = ("cpu", "more")
+
+SPOT = {"example.com/spot": "true"}
+"""Labels of nodes that can be taken away."""
+
+MONEY: dict[str, dict[str, Any]] = {
+    "cpu": {
+        "spotPricePerGpuHour": "12",
+        "spotNodes": SPOT,
+        "prices": [{"from": rfc3339(EPOCH + 300), "pricePerGpuHour": "45"}],
+    },
+    "more": {"prices": [{"from": rfc3339(EPOCH + 150), "pricePerGpuHour": "18"}]},
+}
+"""What is special about the prices of each pool."""
+
+LATER = [
+    DatedPrice.model_validate(
+        {"from": rfc3339(EPOCH + 200), "pricePerGpuHour": "90", "spotPricePerGpuHour": "9"}
+    )
+]
 
 SETTINGS = Settings.model_validate(
     {
@@ -26,19 +49,34 @@ SETTINGS = Settings.model_validate(
                 "pricePerGpuHour": "36",
                 "gpuWatts": 10,
                 "schedulingTimeout": "2m",
+                **MONEY[name],
             }
             for name in POOLS
         ],
     }
 )
-"""A second of a device costs a cent."""
+"""A second of a device costs a cent at first."""
 
 NEWER = SETTINGS.model_copy(
     update={
-        "pools": [one.model_copy(update={"price_per_gpu_hour": "72"}) for one in SETTINGS.pools]
+        "pools": [
+            one.model_copy(update={"price_per_gpu_hour": "72", "prices": one.prices + LATER})
+            for one in SETTINGS.pools
+        ]
     }
 )
-"""Settings of a newer operator: the price has doubled, for runs that are not resolved yet."""
+"""Settings of a newer operator: the price has doubled, for runs that are not resolved yet; later it
+changes for all."""
+
+FREE = SETTINGS.model_copy(
+    update={
+        "pools": [
+            SETTINGS.pools[0],
+            SETTINGS.pools[1].model_copy(update={"price_per_gpu_hour": None, "prices": []}),
+        ]
+    }
+)
+"""Settings of another operator: what may run on the second pool has no price."""
 
 SPECS: dict[str, tuple[str, dict[str, Any]]] = {
     "Dataset": (

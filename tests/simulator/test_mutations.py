@@ -10,12 +10,24 @@ from typing import Any
 import pytest
 
 from cupola_api.common import Condition, ConditionStatus, Phase
-from cupola_operator import children, reconcile
+from cupola_operator import children, reconcile, spot
+from cupola_operator import decide as decide_module
 from cupola_operator.build import configmap
 from cupola_operator.cluster import Conflict
-from cupola_operator.cost import ledger
-from cupola_operator.decide import Create, Decision, Verdict, retry
+from cupola_operator.cost import causes, ledger, prices
+from cupola_operator.decide import (
+    Create,
+    Decision,
+    Enter,
+    Verdict,
+    closing,
+    record,
+    retry,
+    taken,
+    timing,
+)
 from cupola_operator.decide.conditions import conditions
+from cupola_operator.plan.answers import limits
 
 from . import operator, properties
 from .fast import fast
@@ -110,7 +122,7 @@ def forgets_the_first_of_two_attempts(patch: Patch) -> None:
 def charges_twice(patch: Patch) -> None:
     def bug(old: Any, *_: Any) -> Any:
         names = ("gpu_seconds", "cost")
-        twice = {name: ledger.amount(2 * ledger.Decimal(getattr(old, name))) for name in names}
+        twice = {name: ledger.amount(2 * ledger.Decimal(getattr(old, name) or 0)) for name in names}
         return old.model_copy(update=twice)
 
     patch.setattr(ledger, "charge", changed(bug, ledger.charge))
@@ -118,11 +130,87 @@ def charges_twice(patch: Patch) -> None:
 
 def forgets_what_was_lost_in_the_total(patch: Patch) -> None:
     def bug(old: Any, listed: Any, *_: Any) -> Any:
+        if old.accrued is None:
+            return old
         lost = (ledger.Decimal(a.cost) for a in listed if a.outcome not in (None, "Succeeded"))
         left = ledger.Decimal(old.accrued) - sum(lost)
         return old.model_copy(update={"accrued": ledger.amount(left), "wasted": "0"})
 
     patch.setattr(ledger, "total", changed(bug, ledger.total))
+
+
+def believes_in_one_price_for_ever(patch: Patch) -> None:
+    patch.setattr(prices, "rates", changed(lambda old, *_: old and old[:1], prices.rates))
+
+
+def takes_every_node_for_one_that_stays(patch: Patch) -> None:
+    patch.setattr(spot, "_is_spot", lambda *_: False)
+
+
+def never_ends_the_start_up(patch: Patch) -> None:
+    def bug(old: Any, *_: Any) -> Any:
+        return old and old.model_copy(update={"first_step_at": None})
+
+    patch.setattr(timing, "heard", changed(bug, timing.heard))
+
+
+def forgets_how_long_it_saved(patch: Patch) -> None:
+    def bug(old: Any, *_: Any) -> Any:
+        return old and old.model_copy(update={"checkpoint_seconds": "0"})
+
+    patch.setattr(timing, "heard", changed(bug, timing.heard))
+
+
+def counts_idle_time_as_work(patch: Patch) -> None:
+    def bug(old: Any, *_: Any) -> Any:
+        return [(causes.PRODUCTIVE if c == causes.IDLE else c, *times) for c, *times in old]
+
+    patch.setattr(causes, "spans", changed(bug, causes.spans))
+
+
+def drops_what_rounding_leaves(patch: Patch) -> None:
+    def bug(old: Any, tally: Any) -> Any:
+        floors = [part // (3600 * 1_000_000) for part in tally.money]
+        return old[0], causes._causes(tuple(floors))
+
+    patch.setattr(causes, "amounts", changed(bug, causes.amounts))
+
+
+def forgets_when_it_began_to_wait(patch: Patch) -> None:
+    patch.setattr(record, "_made", lambda world, *_: record.text_of(world.now))
+
+
+def looks_at_the_price_of_one_pool_only(patch: Patch) -> None:
+    patch.setattr(prices, "priced", lambda placement: placement.pool.price is not None)
+
+
+def plans_anew_at_each_look(patch: Patch) -> None:
+    nodes = count(100)
+
+    def bug(old: Decision, _: Any) -> Decision:
+        plan = old.status.plan if old.status else None
+        return told(old, plan=plan and plan.model_copy(update={"nodes": next(nodes)}))
+
+    decided(patch, bug)
+
+
+def never_plans(patch: Patch) -> None:
+    patch.setattr(decide_module, "planned", lambda world: world)
+
+
+def refuses_what_has_begun(patch: Patch) -> None:
+    def bug(old: Decision, world: Any) -> Decision:
+        if not (world.resource and world.resource.spec.budget and world.status.attempts):
+            return old
+        verdict = Verdict(Phase.STALLED, limits.BUDGET, "it is refused")
+        status = told(old, phase=Phase.STALLED, conditions=conditions(world, verdict)).status
+        return Decision((), status)
+
+    decided(patch, bug)
+
+
+def forgets_what_it_took(patch: Patch) -> None:
+    patch.setattr(taken, "compared", lambda world, verdict, step=None: verdict)
 
 
 def is_never_looked_at_again(patch: Patch) -> None:
@@ -217,6 +305,32 @@ def decides_by_lot(patch: Patch) -> None:
     patch.setattr(properties, "decide", bug)
 
 
+def forgets_what_it_cost(patch: Patch) -> None:
+    def bug(old: Decision, _: Any) -> Decision:
+        return old._replace(actions=tuple(a for a in old.actions if not isinstance(a, Enter)))
+
+    decided(patch, bug)
+
+
+def closes_each_run_under_another_name(patch: Patch) -> None:
+    number = count()
+
+    def bug(old: Decision, _: Any) -> Decision:
+        def other(action: Any) -> Any:
+            if not isinstance(action, Enter):
+                return action
+            entry = action.entry.model_copy(update={"uid": f"{next(number)}"})
+            return action._replace(entry=entry)
+
+        return old._replace(actions=tuple(map(other, old.actions)))
+
+    decided(patch, bug)
+
+
+def lets_a_resource_go_while_it_runs(patch: Patch) -> None:
+    patch.setattr(closing, "_ends", lambda _: None)
+
+
 BUGS: list[tuple[str, Callable[[Patch], None]]] = [
     ("the operator raises nothing", raises_on_a_second_attempt),
     ("any world is decided", decides_by_lot),
@@ -226,7 +340,22 @@ BUGS: list[tuple[str, Callable[[Patch], None]]] = [
     ("attempts are a history", forgets_the_resource_version),
     ("one attempt lives", never_waits_for_old_pods),
     ("money equals the truth", charges_twice),
+    ("money equals the truth", believes_in_one_price_for_ever),
+    ("money equals the truth", takes_every_node_for_one_that_stays),
+    ("money equals the truth", never_ends_the_start_up),
+    ("money equals the truth", forgets_how_long_it_saved),
+    ("money equals the truth", counts_idle_time_as_work),
+    ("money equals the truth", drops_what_rounding_leaves),
+    ("money equals the truth", forgets_when_it_began_to_wait),
+    ("money equals the truth", looks_at_the_price_of_one_pool_only),
+    ("closed runs are in the ledger", forgets_what_it_cost),
+    ("closed runs are in the ledger", closes_each_run_under_another_name),
+    ("money equals the truth", lets_a_resource_go_while_it_runs),
     ("money never shrinks", forgets_what_was_lost_in_the_total),
+    ("the plan is kept", plans_anew_at_each_look),
+    ("the plan is kept", never_plans),
+    ("a refused run has not begun", refuses_what_has_begun),
+    ("the forecast is sound", forgets_what_it_took),
     ("it comes to rest", is_looked_at_for_ever),
     ("it ends", is_never_looked_at_again),
     ("it ends well", never_tries_again),

@@ -58,9 +58,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/* What the operator may do where it watches. Never secrets. */}}
 {{- define "cupola.rules" -}}
+# patch: the finalizer cupola.dev/ledger, and nothing else; no subresource of a custom resource holds it
 - apiGroups: [cupola.dev]
   resources: [datasets, pretrainjobs, finetunes, evaluations]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [cupola.dev]
   resources: [datasets/status, pretrainjobs/status, finetunes/status, evaluations/status]
   verbs: [update]
@@ -77,9 +78,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+# update: the ledgers cupola-ledger-YYYY-MM, which hold what deleted resources cost
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, create]
+  verbs: [get, list, create, update]
 - apiGroups: [""]
   resources: [events]
   verbs: [get, create, patch]

@@ -6,7 +6,7 @@ plain dicts as Kubernetes writes them. Nothing else in the core does I/O on obje
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 Object = dict[str, Any]
@@ -91,6 +91,18 @@ class Cluster(Protocol):
         """Create; returns the stored object.
 
         Raises AlreadyExists, Obstacle, and NotFound if its namespace is going.
+        """
+
+    def replace(self, value: Object) -> Object:
+        """Replace an object, its status aside, if it still has the resourceVersion of `value`.
+
+        Raises Conflict, NotFound, Obstacle.
+        """
+
+    def finalize(self, key: Key, finalizers: Sequence[str], resource_version: str) -> Object:
+        """Replace the finalizers that an object has in that version, and nothing else; returns it.
+
+        One that is being deleted goes with its last finalizer. Raises Conflict, NotFound, Obstacle.
         """
 
     def delete(self, key: Key, uid: str) -> None:

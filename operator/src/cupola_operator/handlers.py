@@ -1,7 +1,8 @@
 """What Kopf watches: changes of the four kinds and of their children, which only wake resources.
 
-Kopf gets no handler that stores anything in an object: no finalizer, no annotation, no state. What
-is filtered by label is filtered by the API server, so that no other pod of the cluster is streamed.
+Kopf gets no handler that stores anything in an object: no finalizer of its own, no annotation, no
+state. What is filtered by label is filtered by the API server, so that no other pod of the cluster is
+streamed.
 """
 
 from __future__ import annotations

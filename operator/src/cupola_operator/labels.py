@@ -24,6 +24,12 @@ POOL = f"{GROUP}/pool"
 RETRY = f"{GROUP}/retry"
 """Annotation of a resource: a new token asks for another try of a run that failed."""
 
+FINALIZER = f"{GROUP}/ledger"
+"""Finalizer of a resource that had pods: it goes when what they cost is in the ledger."""
+
+LADDER = f"{GROUP}/ladder"
+"""Label of a resource: the ladder that it is a rung of."""
+
 QUEUE = "kueue.x-k8s.io/queue-name"
 """Label of a Job or PyTorchJob: the LocalQueue of Kueue that admits it."""
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
-from cupola_api.common import Phase, Resource, Status
-from cupola_api.finetune import FineTune
-from cupola_operator import labels, names, resources
-from cupola_operator.children import Job, Pod, Resolved, owner_of
+from cupola_api.common import Phase, Status
+from cupola_api.kinds import KINDS
+from cupola_operator import labels, names, resources, spot
+from cupola_operator.children import Job, Pod, Resolved, owner_of, time_of
 from cupola_operator.cluster import Cluster, Key, Object
+from cupola_operator.cost import book, entries, prices
+from cupola_operator.cost.entries import Entry
+from cupola_operator.cost.months import month_of
+from cupola_operator.cost.namespace import Spending, of_others
 from cupola_operator.resources import Reference
-from cupola_operator.settings import Settings
+from cupola_operator.settings import Period, Settings
 from cupola_operator.world import World
 
 Scrape = Callable[[str], Mapping[str, float]]
 """From a pod's address to its metrics; empty if it does not answer."""
+
+_ENDED = (Phase.SUCCEEDED, Phase.FAILED)
 
 JOB_KIND = {
     "Dataset": "Job",
@@ -45,7 +52,9 @@ def observe(
     ours = labels.selector(key.kind, key.name)
     kind = JOB_KIND[key.kind]
     owned = [
-        child for child in cluster.find(kind, key.namespace, ours) if _is_ours(child, world.uid)
+        child
+        for child in cluster.find(kind, key.namespace, ours)
+        if _is_ours(child, world.uid) or (world.deleting and _is_orphan(child, world.uid))
     ]
     listed = {child["metadata"]["name"] for child in owned}
     # A list may lag behind; what is there, and what is not, is only certain if it is read live.
@@ -55,18 +64,63 @@ def observe(
     pods = tuple(Pod.of(pod) for pod in cluster.find("Pod", key.namespace, ours))
     jobs = [Job.of(child) for child in owned]
     jobs = [fresh for job in jobs if (fresh := _read_after_pods(cluster, job))]
-    speaker = _speaker(pods, key.kind, world.revision)
-    return world.but(
+    run = world.status.run
+    speaker = _speaker(pods, key.kind, run.revision if run else world.revision)
+    world = world.but(
         runs={
-            child["metadata"]["name"]: Resolved.of(child)
+            child["metadata"]["name"]: prices.known(Resolved.of(child), settings)
             for child in cluster.find("ConfigMap", key.namespace, ours)
             if _is_ours(child, world.uid)
         },
         jobs=tuple(jobs),
         pods=pods,
-        references=_references(cluster, world.resource) if world.resource else {},
         metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
         every=every,
+    )
+    world = spot.seen(cluster, world)
+    world = world.but(references=_references(cluster, world))
+    if _starts(world):
+        world = world.but(before=_before(cluster, world))
+    if settings.namespaces and not world.deleting:
+        world = world.but(spending=_spending(cluster, world))
+    return world
+
+
+def _spending(cluster: Cluster, world: World) -> Spending:
+    """What the other resources of the namespace spent, if that has a budget and this one may spend."""
+    settings, namespace = world.settings, world.key.namespace
+    rule = settings.namespace(namespace)
+    if rule is None or rule.budget is None or world.status.phase in _ENDED:
+        return Spending()
+    return of_others(
+        [value for kind in KINDS for value in cluster.find(kind, namespace, {})],
+        cluster.find("ConfigMap", namespace, book.SELECTOR),
+        uid=world.uid,
+        currency=settings.currency,
+        month=month_of(world.now) if rule.budget.per is Period.MONTH else None,
+        now=world.now,
+    )
+
+
+def _starts(world: World) -> bool:
+    """Whether the run was resolved and its start is not recorded yet."""
+    run = world.status.run
+    begun = run is not None and run.revision == world.revision and run.started_at is not None
+    return not begun and (world.is_resolved() or world.is_resolved(names.STAGES[0]))
+
+
+def _before(cluster: Cluster, world: World) -> tuple[Entry, ...]:
+    """What the ledger of the namespace says of earlier resources of this kind and name."""
+    key = world.key
+    values = cluster.find("ConfigMap", key.namespace, book.SELECTOR)
+    return tuple(
+        entries.before(
+            book.entries(values),
+            kind=key.kind,
+            name=key.name,
+            revision=world.revision,
+            uid=world.uid,
+        )
     )
 
 
@@ -87,20 +141,29 @@ def alone(cluster: Cluster, settings: Settings, key: Key, now: datetime) -> Worl
     if value is None:
         return None
     metadata = value["metadata"]
+    deleting = bool(metadata.get("deletionTimestamp"))
     resource, invalid = resources.parse(value)
+    # A status that cannot be read must not keep a resource from going.
+    read = _readable if deleting else resources.read_status
     return World(
         key=key,
         now=now,
         settings=settings,
         uid=metadata["uid"],
         resource_version=str(metadata.get("resourceVersion", "")),
-        status=resources.read_status(key, value.get("status")),
+        status=read(key, value.get("status")),
         generation=int(metadata.get("generation", 1)),
         resource=resource,
         invalid=invalid,
-        deleting=bool(metadata.get("deletionTimestamp")),
+        deleting=deleting,
+        deleted_at=time_of(metadata.get("deletionTimestamp")),
+        finalizers=tuple(metadata.get("finalizers") or ()),
         retry=labels.retry_token(metadata),
     )
+
+
+def _readable(key: Key, value: Any) -> Status:
+    return resources.parse_status(key.kind, value)
 
 
 def _expected(key: Key, status: Status) -> set[str]:
@@ -111,6 +174,12 @@ def _expected(key: Key, status: Status) -> set[str]:
     if between and status.run and status.phase is not Phase.SUCCEEDED:
         expected |= set(names.next_jobs(*key[::2], status.run.revision, status.attempts))
     return expected
+
+
+def _is_orphan(child: Object, uid: str) -> bool:
+    """Whether a child is one of that resource, which was deleted without what it owns."""
+    notes = child["metadata"].get("labels") or {}
+    return not owner_of(child) and notes.get(labels.UID) == uid
 
 
 def _is_ours(child: Object, uid: str) -> bool:
@@ -128,15 +197,19 @@ def _speaker(pods: tuple[Pod, ...], kind: str, revision: int) -> Pod | None:
     return max(running, key=lambda pod: pod.attempt, default=None)
 
 
-def _references(cluster: Cluster, resource: Resource) -> dict[Key, Reference]:
-    """What a resource refers to; for a FineTune also the bases of its base, to the first model."""
+def _references(cluster: Cluster, world: World) -> dict[Key, Reference]:
+    """What a resource refers to; until its run is resolved, also what that was made from.
+
+    The model that a chain of bases goes back to has the shape, and its Dataset the vocabulary.
+    """
     found: dict[Key, Reference] = {}
-    wanted = [*resources.refers_to(resource)]
+    wanted = [*resources.refers_to(world.resource)] if world.resource else []
+    origins = not world.is_resolved()
     for key in wanted:
         if key in found:
             continue
         found[key] = resources.reference_of(key, cluster.get(key))
-        base = found[key].resource
-        if isinstance(resource, FineTune) and isinstance(base, FineTune):
-            wanted.append(resources.key_of_model(base.spec.base, key.namespace))
+        behind = found[key].resource
+        if origins and behind:
+            wanted += resources.refers_to(behind)
     return found

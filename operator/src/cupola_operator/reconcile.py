@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cupola_api.common import Attempt, Phase, Status
 from cupola_api.kinds import KINDS
@@ -21,7 +21,17 @@ from cupola_operator.cluster import (
     Obstacle,
     key_of,
 )
-from cupola_operator.decide import Create, Decision, Verdict, decide
+from cupola_operator.cost import book
+from cupola_operator.decide import (
+    Create,
+    Decision,
+    Delete,
+    Enter,
+    Finalize,
+    Verdict,
+    decide,
+    projection,
+)
 from cupola_operator.decide.conditions import conditions
 from cupola_operator.decide.verdict import SOON, Action
 from cupola_operator.observe import Scrape, alone, observe
@@ -35,7 +45,15 @@ OBSTACLE_SECONDS = 60.0
 """Until what a person has to put right is tried again: a name that a stranger's object holds, a
 permission, a missing CRD. Nobody is woken when it is."""
 
-_MOVING = {"gpu_seconds": "0", "cost": "0", "wasted": "0", "checkpoint_step": None}
+LEDGER_PATIENCE = timedelta(minutes=10)
+"""How long after its deletion a resource stays while something keeps the operator from writing what
+it cost into the ledger, or from seeing its pods; then it goes without that."""
+
+_MOVING = {
+    **dict.fromkeys(("cost", "costs", "wasted", "causes", "queue_seconds", "told")),
+    "gpu_seconds": "0",
+    "checkpoint_step": None,
+}
 
 _ENDED = {Phase.SUCCEEDED, Phase.FAILED}
 
@@ -92,27 +110,38 @@ class Reconciler:
                 every=self._every,
             )
         except Obstacle as obstacle:
-            return self._unseen(key, obstacle)
+            world = alone(self._cluster, self._settings, key, self._clock())
+            if world and not _is_overdue(world):
+                return self._unseen(world, obstacle)
         if world is None:
             self._patched.pop(key, None)
             return None
+        return self._decided(world)
+
+    def _decided(self, world: World) -> float | None:
+        """Do what is decided about a world, and write the status."""
         decision = decide(world)
+        closes = any(isinstance(action, Enter) for action in decision.actions)
         again = decision.again
         try:
             for action in decision.actions:
-                if not self._act(action, world):
+                after = self._act(action, world)
+                if after is None:
                     again = SOON
+                    if closes:
+                        return again
+                    break
+                world = after
         except Obstacle as obstacle:
-            decision = _stalled(world, decision, obstacle)
+            decision = _stalled(world, Decision() if closes else decision, obstacle)
             again = OBSTACLE_SECONDS
         if decision.status and not self._record(world, decision.status):
             return 0
         return again
 
-    def _unseen(self, key: Key, obstacle: Obstacle) -> float:
+    def _unseen(self, world: World, obstacle: Obstacle) -> float:
         """Say what keeps the operator from seeing the world around a resource."""
-        world = alone(self._cluster, self._settings, key, self._clock())
-        if world is None or world.deleting:
+        if world.deleting:
             return OBSTACLE_SECONDS
         status = _stalled(world, Decision(), obstacle).status
         if status and not self._record(world, status):
@@ -135,11 +164,21 @@ class Reconciler:
                     found.append(key_of(value))
         return found
 
-    def _act(self, action: Action, world: World) -> bool:
-        """Do an action; whether it is done. Raises Obstacle."""
-        if not isinstance(action, Create):
-            self._cluster.delete(action.key, action.uid)
-            return True
+    def _act(self, action: Action, world: World) -> World | None:
+        """Do an action; the world after it, or None if it is not done yet. Raises Obstacle."""
+        match action:
+            case Finalize():
+                return self._finalize(action, world)
+            case Enter():
+                return world if self._enter(action, world) else None
+            case Delete():
+                self._cluster.delete(action.key, action.uid)
+                return world
+            case Create():
+                return world if self._create(action, world) else None
+
+    def _create(self, action: Create, world: World) -> bool:
+        """Create an object; whether it is there, made by this resource."""
         if any(self._cluster.get(key) for key in action.after):
             return False
         try:
@@ -149,6 +188,46 @@ class Reconciler:
         except NotFound:  # the namespace is going, and the resource with it
             return False
         return True
+
+    def _enter(self, action: Enter, world: World) -> bool:
+        """Write an entry into the ledger; whether it is there. Raises Obstacle.
+
+        Of a resource that is being deleted it is given up when it cannot be done for long: that the
+        resource may go comes first.
+        """
+        namespace = world.key.namespace
+        key = book.key(namespace, action.month)
+        try:
+            there = self._cluster.get(key)
+            value = book.entered(there, namespace, action.month, action.entry)
+            if value is not None:
+                write = self._cluster.replace if there else self._cluster.create
+                write(value)
+        except (AlreadyExists, Conflict):
+            return False  # another resource was entered meanwhile
+        except (
+            NotFound
+        ):  # the namespace is going, and its ledger with it; or the ledger is just gone
+            return there is None
+        except (Obstacle, book.Foreign) as problem:
+            if _is_overdue(world):
+                self._cluster.event(
+                    world.key,
+                    kind="Warning",
+                    reason="LedgerNotWritten",
+                    message=f"what it cost in {action.month} is not in the ledger: {problem}",
+                )
+                return True
+            raise
+        return True
+
+    def _finalize(self, action: Finalize, world: World) -> World | None:
+        """Set the finalizers of the resource; the world of its new version, or None if it changed."""
+        try:
+            value = self._cluster.finalize(world.key, action.finalizers, world.resource_version)
+        except (Conflict, NotFound):
+            return None
+        return world.but(resource_version=str(value["metadata"]["resourceVersion"]))
 
     def _is_there(self, value: Object, world: World) -> bool:
         """Whether what could not be created is there, made by this resource before."""
@@ -219,10 +298,17 @@ def wakes(value: Object, dependents: Callable[[Key], Iterable[Key]]) -> list[Key
     return [Key(kind, key_of(value).namespace, name)]
 
 
+def _is_overdue(world: World) -> bool:
+    """Whether a resource that is to go was kept for its ledger as long as it may be."""
+    return world.deleted_at is not None and world.now - world.deleted_at > LEDGER_PATIENCE
+
+
 def _without_progress(status: Status) -> Status:
     """Status without what changes with every look at a running attempt."""
     attempts = [attempt if attempt.outcome else _at_rest(attempt) for attempt in status.attempts]
-    return status.model_copy(update={"progress": None, "cost": None, "attempts": attempts})
+    plan = status.plan and status.plan.model_copy(update={"projection": None})
+    moving = {"progress": None, "cost": None, "attempts": attempts, "plan": plan}
+    return status.model_copy(update=moving)
 
 
 def _at_rest(attempt: Attempt) -> Attempt:
@@ -235,7 +321,7 @@ def _stalled(world: World, decision: Decision, obstacle: Obstacle) -> Decision:
 
     What has ended stays as it ended: status is all that remembers it.
     """
-    status = decision.status or world.status
+    status = projection.kept(decision.status or world.status, Phase.STALLED)
     if status.phase in _ENDED:
         log.warning("%s: %s", world.key, obstacle)
         return Decision((), status, OBSTACLE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,8 +13,8 @@ from cupola_api import errors, kinds
 from cupola_api.common import ModelReference, Phase, Resource, Status
 from cupola_api.dataset import DatasetStatus
 from cupola_api.evaluation import EvaluationStatus
-from cupola_api.finetune import FineTuneStatus
-from cupola_api.pretrainjob import PretrainJobStatus
+from cupola_api.finetune import FineTune, FineTuneStatus
+from cupola_api.pretrainjob import PretrainJob, PretrainJobStatus
 from cupola_api.run import Input
 from cupola_operator.cluster import Key, Object
 from cupola_operator.references import references
@@ -131,3 +132,22 @@ def refers_to(resource: Resource) -> list[Key]:
 def key_of_model(reference: ModelReference, namespace: str) -> Key:
     """The key of a model that is referred to."""
     return Key(reference.kind, namespace, reference.name)
+
+
+def origin(
+    model: ModelReference, namespace: str, known: Mapping[Key, Reference]
+) -> tuple[PretrainJob | None, Key]:
+    """The PretrainJob that a model goes back to, through the bases of FineTunes.
+
+    None if it is not known, with the key where the chain breaks or closes.
+    """
+    key, seen = key_of_model(model, namespace), set[Key]()
+    while key not in seen:
+        seen.add(key)
+        resource = known[key].resource if key in known else None
+        if isinstance(resource, PretrainJob):
+            return resource, key
+        if not isinstance(resource, FineTune):
+            break
+        key = key_of_model(resource.spec.base, namespace)
+    return None, key

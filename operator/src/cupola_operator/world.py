@@ -12,6 +12,8 @@ from cupola_api.common import Resource, Status
 from cupola_operator import names
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Key
+from cupola_operator.cost.entries import Entry
+from cupola_operator.cost.namespace import Spending
 from cupola_operator.resources import Reference
 from cupola_operator.settings import Settings
 
@@ -34,6 +36,9 @@ class World:
     """None: the object is not valid; `invalid` says why."""
     invalid: str = ""
     deleting: bool = False
+    deleted_at: datetime | None = None
+    """When its deletion was asked for."""
+    finalizers: tuple[str, ...] = ()
     retry: str = ""
     """The token of the annotation cupola.dev/retry."""
     runs: Mapping[str, Resolved | None] = field(default_factory=dict)
@@ -46,6 +51,12 @@ class World:
     """What it refers to, and what the base of a FineTune goes back to."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """What rank 0 of the running attempt serves; empty if it does not answer."""
+    before: tuple[Entry, ...] = ()
+    """What earlier resources of its kind and name spent on this revision, at the start of a run."""
+    spending: Spending = field(default_factory=Spending)
+    """What the other resources of its namespace spent, and spend, where that has a budget."""
+    ends: str = ""
+    """Why its run is being closed, if it is: a reason of `decide.hold`."""
     every: float = 60.0
     """Seconds between two looks at a running attempt."""
 

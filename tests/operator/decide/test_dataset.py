@@ -132,6 +132,18 @@ def test_parts_are_worked_on_side_by_side_max_pods_at_a_time(
     assert (value["spec"]["completions"], value["spec"]["parallelism"]) == pods
 
 
+@pytest.mark.parametrize(("parts", "pods"), [(1, 1), (8, 1), (9, 2), (1000, 64)])
+def test_copies_are_looked_for_in_a_range_for_each_eight_parts_up_to_a_bound(
+    kit: Any, parts: int, pods: int
+) -> None:
+    world = listed(
+        kit, attempt(1, "clean", "Succeeded"), parts=parts, curation={"dedup": {}}, maxPods=99
+    )
+    value = created(dataset.run(world))
+    assert value["metadata"]["name"] == "data-dset-r1-dedup-a1"
+    assert (value["spec"]["completions"], value["spec"]["parallelism"]) == (pods, pods)
+
+
 @pytest.mark.parametrize(("at_once", "most"), [(3, ("0.021", "0.022")), (9, ("0.028", "0.029"))])
 def test_a_budget_must_cover_the_pods_that_work_at_once(
     kit: Any, at_once: int, most: tuple[str, str]

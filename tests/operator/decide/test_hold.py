@@ -14,6 +14,7 @@ from cupola_operator.decide import decide, hold
 from cupola_operator.decide.attempts import Step, drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import SOON, Create, Delete
+from cupola_operator.pools import Pool
 
 JOB = Job(Key("PyTorchJob", "default", "base-ptj-r1-a1"), "j1", 1, "pretrain", 1)
 
@@ -332,6 +333,47 @@ def test_what_has_not_begun_has_no_end(kit: Any) -> None:
     begun = seen.status.model_copy(
         update={"run": RunStatus(revision=1, started_at=text_of(kit.START))}
     )
-    assert hold._deadline(replace(seen, status=begun)) == kit.START + timedelta(hours=1)
+    end = hold._deadline(replace(seen, status=begun))
+    assert end is not None
+    assert end.at == kit.START + timedelta(hours=1)
     assert hold._deadline(replace(Bench(kit).world(), status=begun)) is None
     assert hold._deadline(Bench(kit).world()) is None
+
+
+def priced(bench: Bench, **fields: Any) -> Placement:
+    pool = Pool.model_validate(bench.placement.pool.to_json() | fields)
+    return bench.placement.model_copy(update={"pool": pool})
+
+
+def test_a_run_without_a_price_cannot_be_held_to_a_budget(bench: Bench) -> None:
+    free = bench.placement.pool.model_copy(update={"price_per_gpu_hour": None})
+    world = bench.world(budget={"maxCost": "1"}, attempts=spent("9"))
+    other = bench.placement.model_copy(update={"others": [free]})
+    for placement in (bench.placement.model_copy(update={"pool": free}), other):
+        assert hold.of(world, placement, 2) is None
+        assert hold.again(world, placement, 2) == world.every
+    assert hold.of(world, bench.placement, 2)
+
+
+def test_the_time_to_save_is_charged_at_the_highest_price_that_comes(bench: Bench) -> None:
+    """It may take 70 s: 0.014 at the price of now, 0.14 at the one that begins within that time."""
+    rises = {"prices": [{"from": text_of(bench.after(60)), "pricePerGpuHour": "3.6"}]}
+    world = bench.world(budget={"maxCost": "1"}, attempts=spent("0.9"), now=bench.after(0))
+    assert hold.of(world, bench.placement, 2) is None
+    assert hold.of(world, priced(bench, **rises), 2)
+    before = bench.world(budget={"maxCost": "1"}, attempts=spent("0.9"), now=bench.after(-60))
+    assert hold.of(before, priced(bench, **rises), 2) is None
+
+
+def test_it_is_looked_at_when_the_price_changes(bench: Bench) -> None:
+    rises = {"prices": [{"from": text_of(bench.after(41)), "pricePerGpuHour": "3.6"}]}
+    world = bench.world(budget={"maxCost": "100"}, now=bench.after(0))
+    assert hold.again(world, priced(bench, **rises), 2) == 41
+    unlimited = bench.world(now=bench.after(0))
+    assert hold.again(unlimited, priced(bench, **rises), 2) == unlimited.every
+
+
+def test_a_spot_price_that_may_not_be_had_is_not_counted_on(bench: Bench) -> None:
+    spot = priced(bench, spotPricePerGpuHour="0.01", spotNodes={"spot": "yes"})
+    world = bench.world(budget={"maxCost": "1"}, attempts=spent("0.987"))
+    assert hold.of(world, spot, 2)

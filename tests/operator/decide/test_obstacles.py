@@ -292,7 +292,8 @@ def test_an_eviction_ends_no_attempt(bench: Any, kit: Any) -> None:
     assert (waiting.outcome, waiting.evictions, waiting.pods) == (None, 1, [])
     assert (waiting.gpu_seconds, waiting.estimated) == ("220", False)
     again = bench(900, jobs=(job(**QUEUED),), attempts=third.status.attempts)
-    assert again.status.attempts == [waiting]
+    assert again.status.attempts == [waiting.model_copy(update={"queue_seconds": "790"})]
+    assert waiting.queue_seconds == "390"  # since the last pod ended, at 110 s
 
     back = tuple(
         pod(role, uid=f"{role}-new", started=start + timedelta(seconds=1000)) for role in "mw"

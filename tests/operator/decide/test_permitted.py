@@ -40,6 +40,22 @@ def world(kit: Any, kind: str, settings: dict[str, Any], **spec: Any) -> Any:
             FILE,
             "spec.sources[0].uri: file:///raw is a folder of one machine",
         ),
+        (
+            "Dataset",
+            ON_A_CLUSTER,
+            {"tokenizer": {"uri": "file:///t.json"}},
+            "spec.tokenizer.uri: file:///t.json is a folder of one machine",
+        ),
+        (
+            "Dataset",
+            ON_A_CLUSTER,
+            {
+                "curation": {
+                    "blockLists": [{"name": "rude", "uri": "file:///rude.txt", "matches": "Words"}]
+                }
+            },
+            "spec.curation (block-rude): file:///rude.txt is a folder of one machine",
+        ),
         ("Dataset", {"store": "pvc://claim"}, FILE, "write store:///path, or s3:// or pvc://"),
         ("PretrainJob", ON_A_CLUSTER, {"output": "file:///out"}, "spec.output: file:///out is a"),
         ("PretrainJob", ON_A_CLUSTER, {"output": "s3://out/x"}, None),

@@ -51,9 +51,11 @@ def test_a_valid_spec_is_not_spoken_of(kit: Any) -> None:
     assert spec.invalid(kit.world(cluster, key_of(cluster.create(kit.resource("Dataset"))))) is None
 
 
-def test_of_a_resource_that_is_being_deleted_nothing_is_done(kit: Any) -> None:
+def test_of_a_resource_that_is_deleted_and_never_had_pods_nothing_is_done(kit: Any) -> None:
     cluster = kit.Cluster()
-    key = key_of(cluster.create(kit.resource("Dataset")))
+    value = kit.resource("Dataset")
+    value["metadata"]["finalizers"] = ["of.others/finalizer"]
+    key = key_of(cluster.create(value))
     cluster.objects[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     decision = decide(kit.world(cluster, key))
     assert (decision.actions, decision.status, decision.again) == ((), None, None)

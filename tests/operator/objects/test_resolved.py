@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cupola_api.artifact import digest_of
+from cupola_api.run import ORDER
 from cupola_operator.build import run as build
 from cupola_operator.cluster import Object, key_of
 from cupola_operator.plan import Refused
@@ -75,9 +76,49 @@ def test_a_dataset_trains_a_tokenizer_or_takes_that_of_another(kit: Any) -> None
     assert taken.tokenizer.digest == digest_of("Dataset/other")
 
 
+def test_a_tokenizer_from_a_file_is_listed_and_its_place_is_no_part_of_the_digest(kit: Any) -> None:
+    here, there = (
+        dataset(kit, LISTED, tokenizer={"uri": uri})
+        for uri in ("store:///t.json", "s3://any/t.json")
+    )
+    wanted = [{"name": "tokenizer", "uri": "file:///data/t.json"}]
+    assert build.list_run(here).to_json()["files"] == wanted
+    run = build.curate_run(here)
+    assert (run.vocab_size, run.tokenizer) == (None, None)
+    assert run.to_json()["tokenizerFile"] == wanted[0]
+    assert run.digest == build.curate_run(there).digest
+    assert run.digest != build.curate_run(dataset(kit, LISTED)).digest
+    assert build.list_run(dataset(kit, LISTED)).files is None
+
+
+def test_block_lists_and_benchmarks_are_listed_and_found_in_the_store(kit: Any) -> None:
+    curation = {
+        "blockLists": [{"name": "words", "uri": "store:///lists/words.txt", "matches": "Words"}],
+        "decontamination": {
+            "benchmarks": [{"name": "exam", "uri": "s3://exams/exam.jsonl"}],
+        },
+    }
+    here = dataset(kit, LISTED, curation=curation)
+    listed = [(one["name"], one["uri"]) for one in build.list_run(here).to_json()["files"]]
+    assert listed == [
+        ("block-words", "file:///data/lists/words.txt"),
+        ("benchmark-exam", "s3://exams/exam.jsonl"),
+    ]
+    resolved = build.curate_run(here).curation.files()
+    assert [(one.name, one.uri) for one in resolved] == listed
+
+
+def test_a_tokenizer_is_trained_by_the_algorithm_that_the_dataset_names(kit: Any) -> None:
+    train = {"vocabSize": 1024, "algorithm": "WordPiece"}
+    assert (
+        build.curate_run(dataset(kit, LISTED, tokenizer={"train": train})).algorithm == "WordPiece"
+    )
+    assert build.curate_run(dataset(kit, LISTED)).algorithm == "Bpe"
+
+
 def test_a_curation_is_what_the_dataset_says(kit: Any) -> None:
     spec: dict[str, Any] = {
-        "curation": {"dedup": {"similarity": 0.9}},
+        "curation": {"dedup": {"similarity": 0.9, "scope": "Source"}, "maxBad": 0.2},
         "task": TASK,
         "validation": 0.25,
         "seed": 5,
@@ -107,6 +148,7 @@ def test_a_pretraining_is_what_its_spec_says(kit: Any) -> None:
         "model": {
             "shape": {"layers": 3, "hidden": 64, "heads": 4, "kvHeads": 2, "ffn": 96},
             "context": 128,
+            "attention": "WithinDocuments",
         },
         "tokens": "1M",
         "batch": "512",
@@ -120,6 +162,7 @@ def test_a_pretraining_is_what_its_spec_says(kit: Any) -> None:
         ("Dataset", "data", 3, digest_of("Dataset/data")),
         ("Dataset", "more", 0.5, digest_of("Dataset/more")),
     ]
+    assert (run.order, run.attention) == (ORDER, "WithinDocuments")
     shape = run.shape.to_json()
     assert {k: shape[k] for k in spec["model"]["shape"]} == spec["model"]["shape"]
     assert (shape["context"], shape["vocabulary"]) == (128, 4096)

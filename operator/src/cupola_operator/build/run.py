@@ -5,7 +5,13 @@ from __future__ import annotations
 from cupola_api import quantities
 from cupola_api import run as contract
 from cupola_api.common import ModelReference
-from cupola_api.dataset import Dataset, DatasetStatus, Source
+from cupola_api.dataset import (
+    Dataset,
+    DatasetStatus,
+    NamedFile,
+    Source,
+    TokenizerAlgorithm,
+)
 from cupola_api.evaluation import Evaluation, EvaluationTask
 from cupola_api.finetune import FineTune, FineTuneSpec, FineTuneStatus
 from cupola_api.pretrainjob import PretrainJob, PretrainJobSpec, PretrainJobStatus
@@ -14,7 +20,8 @@ from cupola_api.training import ModelSummary, Optimizer
 from cupola_operator.build.job import evaluation_gpus
 from cupola_operator.cluster import Key
 from cupola_operator.plan import Refused, schedule, shape
-from cupola_operator.resources import Reference, key_of_model
+from cupola_operator.plan import pool as pools
+from cupola_operator.resources import Reference, key_of_model, origin
 from cupola_operator.settings import Pool, Settings
 from cupola_operator.world import World
 
@@ -27,6 +34,7 @@ def list_run(world: World) -> contract.ListRun:
         name=world.key.name,
         output=output(world, spec.output),
         sources=_sources(world.settings, spec.sources),
+        files=_files(world) or None,
     )
 
 
@@ -45,12 +53,15 @@ def curate_run(world: World) -> contract.CurateRun:
         listing=status.listing,
         listing_digest=status.inputs_digest,
         parts=status.parts,
-        curation=spec.curation,
+        curation=spec.curation.resolved(world.settings.resolve),
         vocab_size=choice.train.vocab_size if choice.train else None,
+        algorithm=choice.train.algorithm if choice.train else TokenizerAlgorithm.BPE,
+        tokenizer_file=_tokenizer_file(world),
         tokenizer=_dataset(world, choice.dataset).input() if choice.dataset else None,
         task=spec.task,
         validation=spec.validation,
         seed=spec.seed,
+        documents=spec.keep_documents,
     )
 
 
@@ -63,14 +74,16 @@ def pretrain_run(world: World, pool: Pool) -> contract.PretrainRun:
         )
         for share in spec.datasets
     ]
-    form = _shape(spec, _vocabulary(_dataset(world, spec.datasets[0].name)))
-    layout = _layout(spec, pool)
+    form = shape.of_spec(spec.model, vocabulary=_vocabulary(_dataset(world, spec.datasets[0].name)))
+    layout = pools.world(spec.parallelism, pool)
     plan = schedule.of_pretraining(spec, form, layout)
     return contract.PretrainRun(
         namespace=world.key.namespace,
         name=world.key.name,
         output=output(world, spec.output),
         datasets=inputs,
+        order=contract.ORDER,
+        attention=spec.model.attention,
         shape=form,
         steps=plan.steps,
         sequences_per_step=plan.sequences_per_step,
@@ -90,7 +103,7 @@ def fine_tune_run(world: World, pool: Pool) -> contract.FineTuneRun:
     """A fine-tuning, planned."""
     spec = world.resource_as(FineTune).spec
     base = world.references[key_of_model(spec.base, world.key.namespace)]
-    layout = _layout(spec, pool)
+    layout = pools.world(spec.parallelism, pool)
     model = model_summary(base)
     plan = schedule.of_tuning(
         spec,
@@ -163,6 +176,18 @@ def _vocabulary(reference: Reference) -> int:
     return reference.status.summary.vocabulary
 
 
+def _files(world: World) -> list[NamedFile]:
+    """What curation reads besides the sources: block-lists, benchmarks, a tokenizer."""
+    curation = world.resource_as(Dataset).spec.curation.resolved(world.settings.resolve)
+    file = _tokenizer_file(world)
+    return [*curation.files(), *([file] if file else [])]
+
+
+def _tokenizer_file(world: World) -> NamedFile | None:
+    uri = world.resource_as(Dataset).spec.tokenizer.uri
+    return NamedFile(name="tokenizer", uri=world.settings.resolve(uri)) if uri else None
+
+
 def _sources(settings: Settings, sources: list[Source]) -> list[Source]:
     return [s.model_copy(update={"uri": settings.resolve(s.uri)}) for s in sources]
 
@@ -173,23 +198,6 @@ def _task(world: World, task: EvaluationTask) -> contract.ResolvedTask:
         task=task,
         dataset=_dataset(world, data.dataset).input() if data else None,
         folder=world.settings.resolve(task.harness.data) if task.harness else None,
-    )
-
-
-def _shape(spec: PretrainJobSpec, vocabulary: int) -> contract.Shape:
-    model = spec.model
-    if model.shape:
-        return shape.completed(model.shape, vocabulary=vocabulary, context=model.context)
-    size = quantities.count(model.size or "0")
-    return shape.of_size(size, vocabulary=vocabulary, context=model.context)
-
-
-def _layout(spec: PretrainJobSpec | FineTuneSpec, pool: Pool) -> contract.World:
-    return contract.World(
-        nodes=spec.parallelism.nodes,
-        gpus_per_node=spec.parallelism.gpus_per_node or pool.gpus_per_node,
-        threads=pool.threads_per_gpu,
-        device=pool.device.value,
     )
 
 
@@ -213,16 +221,9 @@ def _hyperparameters(
 
 def _context(world: World, base: ModelReference) -> int:
     """The context of a model: that of the PretrainJob which its chain of bases goes back to."""
-    seen: set[Key] = set()
-    key = key_of_model(base, world.key.namespace)
-    while key not in seen:
-        seen.add(key)
-        resource = world.references[key].resource if key in world.references else None
-        if isinstance(resource, PretrainJob):
-            return resource.spec.model.context
-        if not isinstance(resource, FineTune):
-            break
-        key = key_of_model(resource.spec.base, world.key.namespace)
+    first, key = origin(base, world.key.namespace, world.references)
+    if first:
+        return first.spec.model.context
     raise Refused(
         "ContextUnknown",
         f"spec.base: the context of the base model is not known, as {key} which it goes back to "

@@ -35,6 +35,8 @@ def advice(value: Object) -> str:
 def _resumed(key: Key, value: Object, status: Status) -> str:
     if (value.get("spec") or {}).get("suspend"):
         return f"cupola resume {key}"
+    if _reason(status) == hold.NAMESPACE:
+        return "wait for the next month, or raise the budget of its namespace in the settings"
     return _raised(value, status) if _reason(status) == hold.BUDGET else "look at its message"
 
 
@@ -44,6 +46,8 @@ def _retried(key: Key, value: Object, status: Status) -> str:
     revision = "raise its spec.revision"
     if reason == hold.BUDGET:
         return f"{_raised(value, status)}, then {retry}"
+    if reason == hold.NAMESPACE:
+        return f"raise the budget of its namespace in the settings, then {retry}"
     if reason == hold.DEADLINE:
         return f"{retry}, and its deadline counts anew; raise spec.deadline if that is too short"
     if reason == "ThresholdMissed":
@@ -57,7 +61,11 @@ def _retried(key: Key, value: Object, status: Status) -> str:
 
 def _raised(value: Object, status: Status) -> str:
     budget = ((value.get("spec") or {}).get("budget") or {}).get("maxCost")
-    spent = f" (now {budget}; spent {status.cost.accrued})" if status.cost and budget else ""
+    spent = (
+        f" (now {budget}; spent {status.cost.accrued})"
+        if status.cost and status.cost.accrued and budget
+        else ""
+    )
     return f"raise its spec.budget.maxCost{spent}, and run or apply its file"
 
 

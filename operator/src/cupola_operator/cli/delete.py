@@ -17,8 +17,8 @@ def delete(
 ) -> None:
     """Delete a resource and stop its pods; artifacts and checkpoints stay in the store.
 
-    Its status is gone with it: the story and the costs. Applied again, it goes on from its last
-    checkpoint, or ends at once with the artifact that is there. On a cluster:
+    Its status is gone with it, and its story; what it cost stays, see cupola cost. Applied again, it
+    goes on from its last checkpoint, or ends at once with the artifact that is there. On a cluster:
 
     kubectl delete KIND NAME
     """

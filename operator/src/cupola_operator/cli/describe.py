@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from cupola_api.common import Cost, Phase, Status
 from cupola_api.control import Control, OnExceeded
+from cupola_api.forecast import Actual, Forecast, Projection
 from cupola_api.quantities import seconds
+from cupola_api.spent import Causes
 from cupola_operator.children import Resolved, time_of
 from cupola_operator.cli import table
 from cupola_operator.cli.advice import advice
 from cupola_operator.cluster import Object, key_of
+from cupola_operator.plan.answers import limits
 from cupola_operator.report import incidents, words
 from cupola_operator.report.story import clock, story
 from cupola_operator.resources import parse, parse_status
@@ -99,6 +102,7 @@ def _facts(
         newer = f"; revision {asked} is asked for" if asked != status.run.revision else ""
         digest = f", {words.short(status.run.digest)}" if status.run.digest else ""
         yield "Run", f"revision {status.run.revision}{digest}{newer}", ""
+    yield from _plan(status.plan, zone)
     if status.progress and status.phase is not Phase.SUCCEEDED:
         yield "Progress", table.progress_text(row._replace(cost="")), ""
     if status.cost:
@@ -111,15 +115,75 @@ def _facts(
         yield "Artifact", f"{words.short(status.artifact.digest)} in {status.artifact.uri}", ""
 
 
+def _plan(plan: Forecast | None, zone: tzinfo | None) -> Iterator[tuple[str, str, str]]:
+    """What it should take, and what is not known of that."""
+    if plan:
+        devices = words.plural(plan.devices, "device")
+        said = [limits.spelled(plan), f"{devices} of pool {plan.pool}", *plan.notes]
+        yield "Plan", "; ".join(one for one in said if one), ""
+        if plan.projection:
+            yield "Projected", _projected(plan.projection, plan.currency, zone), ""
+        if plan.actual:
+            yield "Took", _took(plan.actual, plan), ""
+
+
+def _projected(seen: Projection, currency: str | None, zone: tzinfo | None) -> str:
+    """What the measured steps let expect."""
+    ends = [time_of(end) for end in (seen.end.low, seen.end.expected, seen.end.high)]
+    soon = ends[0] and ends[2] and ends[2] - ends[0] < timedelta(hours=1)
+    form = "%H:%M:%S" if soon else "%m-%d %H:%M"
+    low, end, high = (one.astimezone(zone).strftime(form) if one else "?" for one in ends)
+    said = [f"ends {end} ({low} to {high})"]
+    if seen.cost:
+        amounts = (seen.cost.low, seen.cost.expected, seen.cost.high)
+        least, cost, most = (words.money(one, currency) for one in amounts)
+        said.append(f"{cost} ({least} to {most})")
+    step = seen.step_seconds
+    said.append(
+        f"a step takes {words.number(float(step.expected), 3)} s ({words.number(float(step.low), 3)} to "
+        f"{words.number(float(step.high), 3)}), by {words.plural(seen.after, 'measured step')}"
+    )
+    return "; ".join(said)
+
+
+def _took(actual: Actual, plan: Forecast) -> str:
+    """What it took beside what was planned."""
+    said = []
+    if actual.cost and plan.cost:
+        expected = words.money(plan.cost.expected, plan.currency)
+        said.append(f"{words.money(actual.cost, plan.currency)}, {expected} expected")
+    if actual.wall_clock_hours:
+        said.append(words.duration(float(actual.wall_clock_hours) * 3600))
+    if actual.step_seconds:
+        said.append(f"{words.number(float(actual.step_seconds), 3)} s a step")
+    outside = ", ".join(actual.outside)
+    said.append(f"not as planned: {outside}" if outside else "as planned")
+    return "; ".join(said)
+
+
 def _cost(cost: Cost, *, ended: bool) -> str:
+    if cost.accrued is None:
+        hours = f"{Decimal(cost.gpu_hours):,.4f} device hours"
+        return f"{hours}; money is not known, as a pool of it has no price"
     text = words.money(cost.accrued, cost.currency)
     if not ended:
         text += f" so far, {words.money(cost.projected, cost.currency)} at the end"
-    if not Decimal(cost.wasted):
+    wasted = Decimal(cost.wasted or 0)
+    if not wasted:
         return f"{text}; nothing of it wasted"
-    share = words.share(float(cost.wasted), float(cost.accrued))
-    wasted = words.money(cost.wasted, cost.currency)
-    return f"{text}; {wasted} of it ({share}) wasted, on work that attempts lost when they ended"
+    share = words.share(float(wasted), float(cost.accrued))
+    return f"{text}; {words.money(wasted, cost.currency)} of it ({share}) wasted{_why(cost.causes)}"
+
+
+def _why(causes: Causes | None) -> str:
+    """What was wasted on."""
+    if causes is None:
+        return ""
+    why = [
+        *(["work that attempts lost when they ended"] if Decimal(causes.lost_work) else []),
+        *(["devices held idle"] if Decimal(causes.idle) else []),
+    ]
+    return f", on {' and '.join(why)}"
 
 
 def _limits(
@@ -127,9 +191,9 @@ def _limits(
 ) -> Iterator[tuple[str, str, str]]:
     """What is left of money and time."""
     if spec.budget:
-        spent = Decimal(status.cost.accrued) if status.cost else Decimal(0)
+        spent = Decimal((status.cost and status.cost.accrued) or 0)
         left = max(Decimal(0), Decimal(spec.budget.max_cost) - spent)
-        money = words.money(left, status.cost.currency if status.cost else "").strip()
+        money = words.money(left, (status.cost and status.cost.currency) or "").strip()
         fails = spec.budget.on_exceeded is OnExceeded.FAIL
         then = "fails" if fails else "is suspended"
         yield "Budget", f"{money} left of {spec.budget.max_cost}; then it {then}", ""

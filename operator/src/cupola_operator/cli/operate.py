@@ -20,7 +20,7 @@ from cupola_operator.kube.journal import LogFormat
 from cupola_operator.kube.shell import Options, Shell
 
 _INVALID = 2
-_NAMESPACE = "cupola-system"
+NAMESPACE = "cupola-system"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -68,7 +68,7 @@ def operate(
         _refuse([str(error)])
     options = Options(
         namespaces=tuple(dict.fromkeys(namespace or ())),
-        own_namespace=os.environ.get("POD_NAMESPACE") or _NAMESPACE,
+        own_namespace=os.environ.get("POD_NAMESPACE") or NAMESPACE,
         identity=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
         host=host,
         port=port,

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cupola_api.common import Phase, Progress, Status
+from cupola_api.common import Cost, Phase, Progress, Status
 from cupola_api.dataset import DatasetStatus
 from cupola_api.evaluation import EvaluationStatus, Score
 from cupola_api.finetune import FineTuneStatus
@@ -78,7 +78,7 @@ def _row(value: Object, now: datetime) -> Row:
         if runs and progress.tokens_per_second
         else "",
         eta=_remaining(progress.eta, now) if runs else "",
-        cost=f"{_amount(status.cost.accrued)} {status.cost.currency}" if status.cost else "",
+        cost=_money(status.cost),
     )
 
 
@@ -88,9 +88,14 @@ def _steps(progress: Progress) -> str:
     return f"{progress.step}/{progress.steps}" if progress.steps else str(progress.step)
 
 
-def _amount(text: str) -> str:
+def _money(cost: Cost | None) -> str:
+    """What a run cost; nothing where there is no price."""
+    return _amount(Decimal(cost.accrued), cost.currency) if cost and cost.accrued else ""
+
+
+def _amount(money: Decimal, currency: str | None) -> str:
     """Money with four digits after the point: a laptop's runs cost fractions of a cent."""
-    return f"{Decimal(text):.4f}"
+    return f"{money:.4f} {currency}"
 
 
 def _remaining(eta: str | None, now: datetime) -> str:
@@ -183,8 +188,7 @@ def results(resources: Sequence[Object]) -> list[tuple[str, str, str, str]]:
     for value in resources:
         key = key_of(value)
         status = parse_status(key.kind, value.get("status"))
-        cost = f"{_amount(status.cost.accrued)} {status.cost.currency}" if status.cost else ""
-        found.append((str(key), str(status.phase), _result(status), cost))
+        found.append((str(key), str(status.phase), _result(status), _money(status.cost)))
     return found
 
 
@@ -235,11 +239,12 @@ def total(resources: Sequence[Object]) -> str:
     costs = [
         cost
         for value in resources
-        if (cost := parse_status(value["kind"], value.get("status")).cost) is not None
+        if (cost := parse_status(value["kind"], value.get("status")).cost) and cost.accrued
     ]
     if not costs:
         return ""
-    return f"{_amount(str(sum(Decimal(c.accrued) for c in costs)))} {costs[0].currency}"
+    together = sum((Decimal(cost.accrued or 0) for cost in costs), Decimal(0))
+    return _amount(together, costs[0].currency)
 
 
 def final(resources: Sequence[Object]) -> RenderableType:

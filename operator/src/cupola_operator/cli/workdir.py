@@ -51,14 +51,19 @@ class Workdir:
     def _objects(self) -> list[Object]:
         return Mirror(self.folder).read()
 
+    def everything(self) -> list[Object]:
+        """All objects, of all kinds and namespaces. Raises MirrorBroken."""
+        return list(self._objects)
+
     def objects(
-        self, kind: str, namespace: str, labels: Mapping[str, str] | None = None
+        self, kind: str, namespace: str | None, labels: Mapping[str, str] | None = None
     ) -> list[Object]:
-        """Objects of a kind whose labels include `labels`, sorted by name."""
+        """Objects of a kind whose labels include `labels`, sorted by name; None: of all namespaces."""
         found = [
             value
             for value in self._objects
-            if key_of(value)[:2] == (kind, namespace)
+            if value["kind"] == kind
+            and namespace in (None, key_of(value).namespace)
             and (labels or {}).items() <= (value["metadata"].get("labels") or {}).items()
         ]
         return sorted(found, key=lambda value: str(value["metadata"]["name"]))

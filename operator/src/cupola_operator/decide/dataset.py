@@ -7,7 +7,7 @@ from cupola_api.outcome import Listing, Outcome
 from cupola_api.run import CurateRun, ListRun
 from cupola_operator.build.job import stage_job
 from cupola_operator.children import Resolved
-from cupola_operator.decide import finished, progress, resolve
+from cupola_operator.decide import admission, finished, forecast, progress, resolve, taken
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
@@ -25,21 +25,19 @@ STAGES = {
 MISSING = "StageMissing"
 """What a pod says that does not find what an earlier stage left."""
 
-IN_PARTS = {"clean", "tokenise"}
-"""Stages that work on the parts of the listing side by side, spec.maxPods at a time."""
-
 
 def run(world: World) -> Verdict:
     """A Dataset is listed, cleaned, deduplicated, tokenised and published, a Job each.
 
-    The listing says how many parts there are; cleaning and tokenising have a pod for each of them.
+    The listing says how many parts there are; cleaning and tokenising have a pod for each of them,
+    deduplicating has one for each eight, up to 64, for ranges of what documents have in common.
     A pod of any stage may find the data of this run published already, and then the Dataset has
     Succeeded at once. If a stage does not find what an earlier one left, because somebody deleted
     it, the stages before it run once more; a pod that finds its part done ends at once.
     """
     for number, name in enumerate(STAGES):
-        if name != resolve.LISTING and (verdict := resolve.curation(world)):
-            return verdict._replace(status=world.status)
+        if name != resolve.LISTING and (verdict := _curation(world)):
+            return verdict
         resolved, curation = _resolved(world, name)
         world = resolve.recorded(world, resolved)
         stage = _stage(world, resolved, curation, name)
@@ -54,7 +52,18 @@ def run(world: World) -> Verdict:
         if world.status.artifact:
             break
     verdict = finished.succeeded(world, world.status)
-    return progress.told(world, verdict, world.status, resolved.placement)
+    verdict = progress.told(world, verdict, world.status, resolved.placement)
+    return taken.compared(world, verdict)
+
+
+def _curation(world: World) -> Verdict | None:
+    """The curation is planned by the size of what was listed, kept to its limits, and resolved."""
+    world = world if world.is_resolved() else forecast.planned(world)
+    verdict = admission.refused(world) or resolve.curation(world)
+    listed = world.resolved(resolve.LISTING)
+    if verdict and listed:
+        return progress.told(world, verdict, world.status, listed.placement)
+    return verdict._replace(status=world.status) if verdict else None
 
 
 def _resolved(world: World, name: str) -> tuple[Resolved, ListRun | CurateRun]:
@@ -67,7 +76,7 @@ def _resolved(world: World, name: str) -> tuple[Resolved, ListRun | CurateRun]:
 
 
 def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name: str) -> Stage:
-    parts = curation.parts if isinstance(curation, CurateRun) and name in IN_PARTS else 1
+    parts = _pods(curation, name)
     at_once = int(world.resource.spec.max_pods) if world.resource else 1
     return Stage(
         label=name,
@@ -83,6 +92,13 @@ def _stage(world: World, resolved: Resolved, curation: ListRun | CurateRun, name
         repeat=_missed(world, name),
         recorded=name,
     )
+
+
+def _pods(curation: ListRun | CurateRun, name: str) -> int:
+    """How many pods a stage has: one for each part of the listing, or range of `dedup`, or one."""
+    if isinstance(curation, CurateRun) and name in ("clean", "tokenise"):
+        return curation.parts
+    return curation.ranges if isinstance(curation, CurateRun) and name == "dedup" else 1
 
 
 def _missed(world: World, name: str) -> bool:
@@ -111,6 +127,7 @@ def _learned(world: World, result: Outcome) -> World:
         update |= {
             "listing": result.listing.uri,
             "inputs_digest": result.listing.digest,
+            "input_bytes": result.listing.bytes,
             "parts": result.listing.parts,
         }
     if _publishes(result):

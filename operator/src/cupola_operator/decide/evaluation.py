@@ -5,7 +5,7 @@ from __future__ import annotations
 from cupola_api.evaluation import EvaluationStatus
 from cupola_api.run import EvaluateRun
 from cupola_operator.build.job import evaluation_gpus, evaluation_job
-from cupola_operator.decide import finished, pools, progress, resolve
+from cupola_operator.decide import finished, pools, progress, resolve, taken
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
@@ -36,4 +36,5 @@ def run(world: World) -> Verdict:
     if step.verdict:
         return progress.told(world, step.verdict, status, resolved.placement)
     verdict = finished.measured(world, status)
-    return progress.told(world, verdict, verdict.status or status, resolved.placement)
+    verdict = progress.told(world, verdict, verdict.status or status, resolved.placement)
+    return taken.compared(world, verdict)

@@ -78,6 +78,9 @@ def _places(resource: Resource) -> list[tuple[str, str]]:
     match resource:
         case Dataset(spec=data):
             found += [(f"spec.sources[{i}].uri", one.uri) for i, one in enumerate(data.sources)]
+            found += [(f"spec.curation ({one.name})", one.uri) for one in data.curation.files()]
+            if data.tokenizer.uri:
+                found.append(("spec.tokenizer.uri", data.tokenizer.uri))
         case Evaluation(spec=measure):
             for i, task in enumerate(measure.tasks):
                 if task.harness:

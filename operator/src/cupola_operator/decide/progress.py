@@ -58,7 +58,9 @@ def told(world: World, verdict: Verdict, status: Status, placement: Placement) -
     if done and status.artifact:
         progress = (progress or Progress()).model_copy(update={"fraction": 1.0, "stage": None})
     to_come = Decimal(0) if done else _to_come(world, status)
-    cost = ledger.total(status.attempts, placement, to_come=to_come) if status.attempts else None
+    attempts = status.attempts
+    rate = ledger.rate(attempts, placement, world.now)
+    cost = ledger.total(attempts, placement, to_come=to_come, rate=rate) if attempts else None
     return verdict._replace(status=status.model_copy(update={"progress": progress, "cost": cost}))
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from cupola_api import metrics
 from cupola_api.common import Attempt, Status
-from cupola_operator.children import Pod, time_of
+from cupola_operator.children import Pod, text_of, time_of
 from cupola_operator.cost import ledger
-from cupola_operator.decide import hold
+from cupola_operator.decide import hold, timing
 from cupola_operator.decide.ending import (
     PODS_LOST,
     STOPPED,
@@ -47,6 +47,8 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
         end = truer(old, end)
     seen = last.model_copy(
         update={
+            "queued_at": last.queued_at or _made(world, stage, last),
+            "told": timing.heard(world, stage, last, pods),
             "checkpoint_step": _checkpoint_step(world, stage, last, pods),
             **_resumed(world, stage, pods),
             "outcome": end.outcome if end else None,
@@ -113,6 +115,12 @@ def _begun(world: World, stage: Stage, after: int) -> Attempt | None:
             name = str(stage.make(pod.attempt)["metadata"]["name"])
             return Attempt(number=pod.attempt, name=name, stage=stage.recorded, pool=pod.pool)
     return None
+
+
+def _made(world: World, stage: Stage, attempt: Attempt) -> str | None:
+    """When the Job of an attempt was made, if it is there."""
+    job = stage.job(world, attempt.number)
+    return text_of(job.made) if job and job.made else None
 
 
 def _charged(

@@ -9,9 +9,12 @@ from cupola_api.common import Lineage, Phase, RunStatus
 from cupola_operator.build import run as build
 from cupola_operator.build.configmap import config_map
 from cupola_operator.children import Resolved, text_of
+from cupola_operator.cost.entries import spent
+from cupola_operator.cost.ledger import amount
 from cupola_operator.decide import pools
 from cupola_operator.decide.verdict import SOON, Create, Delete, Verdict, stalled
 from cupola_operator.plan import Refused
+from cupola_operator.plan.answers import limits
 from cupola_operator.world import World
 
 LISTING = "list"
@@ -61,7 +64,13 @@ def recorded(world: World, resolved: Resolved) -> World:
     run = world.status.run or RunStatus(revision=world.revision)
     update: dict[str, object] = {}
     if not run.started_at:
-        run = run.model_copy(update={"started_at": text_of(world.now)})
+        before = spent(world.before, resolved.placement.currency)
+        run = run.model_copy(
+            update={
+                "started_at": text_of(world.now),
+                "spent_before": amount(before) if before else None,
+            }
+        )
         update = {"run": run}
     if not isinstance(resolved.run, contract.ListRun) and run.digest != resolved.digest:
         run = run.model_copy(update={"digest": resolved.digest})
@@ -86,6 +95,16 @@ def lineage(
         case contract.EvaluateRun():
             inputs = [run.model, run.compare_to, *(task.dataset for task in run.tasks)]
     return list({(i.kind, i.name): i.lineage() for i in inputs if i}.values())
+
+
+def _planned(world: World) -> str:
+    """What it should take, and which limits that may exceed, as the end of a sentence."""
+    plan = world.status.plan
+    if plan is None or world.resource is None:
+        return ""
+    said = [limits.spelled(plan), *limits.doubted(world.resource.spec, plan)]
+    said = [one for one in said if one]
+    return f"; planned: {'; '.join(said)}" if said else ""
 
 
 def _resolve(
@@ -124,7 +143,7 @@ def _resolve(
     return Verdict(
         Phase.PENDING,
         "Resolving",
-        f"revision {world.revision} is resolved into ConfigMap {name}",
+        f"revision {world.revision} is resolved into ConfigMap {name}{_planned(world)}",
         actions=(Create(config_map(world, name, run, pool, image, others=others)),),
         again=SOON,
     )

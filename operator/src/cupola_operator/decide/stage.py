@@ -10,7 +10,7 @@ from cupola_api.common import Attempt
 from cupola_api.outcome import Outcome
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Object
-from cupola_operator.cost.ledger import MAX_PODS
+from cupola_operator.cost.intervals import MAX_PODS
 from cupola_operator.world import World
 
 

@@ -6,7 +6,7 @@ from cupola_api.common import Progress, Status
 from cupola_api.outcome import Outcome
 from cupola_api.run import FineTuneRun, PretrainRun
 from cupola_operator.build.pytorchjob import VERBS, pytorch_job
-from cupola_operator.decide import finished, pools, progress, resolve
+from cupola_operator.decide import finished, pools, progress, projection, resolve, taken
 from cupola_operator.decide.attempts import drive
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
@@ -18,8 +18,9 @@ REASONS = {"PretrainRun": "Training", "FineTuneRun": "Tuning"}
 def run(world: World) -> Verdict:
     """A training is a PyTorchJob an attempt; it has Succeeded when rank 0 says where the model is.
 
-    While it runs, status.progress is what rank 0 serves on /metrics. A lost pod ends the attempt.
-    The next one goes on from the newest checkpoint.
+    While it runs, status.progress is what rank 0 serves on /metrics, and status.plan.projection what
+    follows from its measured steps. A lost pod ends the attempt. The next one goes on from the newest
+    checkpoint. What a finished run took is in status.plan.actual.
     """
     resolved = world.resolved()
     if resolved is None or not isinstance(resolved.run, PretrainRun | FineTuneRun):
@@ -37,10 +38,15 @@ def run(world: World) -> Verdict:
         gang=training.world.nodes,
     )
     world = progress.heard(resolve.recorded(world, resolved))
+    foretold = projection.foretold(world, training, resolved.placement.pool)
+    world = projection.heard(world, foretold)
     step = drive(world, stage)
     status = _finished(step.status, step.result) if step.result else step.status
     verdict = step.verdict or finished.succeeded(world, status)
-    return progress.told(world, verdict, status, resolved.placement)
+    verdict = progress.told(world, verdict, status, resolved.placement)
+    verdict = projection.told(world, verdict, foretold, stage.devices)
+    timing = step.result.timing if step.result else None
+    return taken.compared(world, verdict, timing.step_seconds if timing else None)
 
 
 def _finished(status: Status, result: Outcome) -> Status:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from cupola_api.common import Phase, Status
 from cupola_operator.cluster import Key, Object
+from cupola_operator.cost.entries import Entry
+from cupola_operator.cost.months import Month
 
 SOON = 1.0
 """Seconds until what was asked of the cluster is looked at again, should no event come first."""
@@ -25,7 +27,20 @@ class Delete(NamedTuple):
     uid: str
 
 
-Action = Create | Delete
+class Enter(NamedTuple):
+    """Write what a run cost in a month into the ledger of its namespace."""
+
+    month: Month
+    entry: Entry
+
+
+class Finalize(NamedTuple):
+    """Give the resource these finalizers and no others."""
+
+    finalizers: tuple[str, ...]
+
+
+Action = Create | Delete | Enter | Finalize
 
 
 class Verdict(NamedTuple):
@@ -46,7 +61,11 @@ class Verdict(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What to do now: the actions in order, then the status to write."""
+    """What to do now: the actions in order, then the status to write.
+
+    After an Enter that could not be done nothing more is done, and no status is written: what it
+    was to keep would be forgotten.
+    """
 
     actions: tuple[Action, ...] = ()
     status: Status | None = None

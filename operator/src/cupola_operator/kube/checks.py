@@ -25,12 +25,12 @@ class Need(NamedTuple):
 _WATCH = ("get", "list", "watch")
 
 NEEDS: tuple[Need, ...] = (
-    *(Need(kind, _WATCH) for kind in KINDS),
+    *(Need(kind, (*_WATCH, "patch")) for kind in KINDS),
     *(Need(kind, ("update",), "status") for kind in KINDS),
     Need(TRAINING_JOB, (*_WATCH, "create", "delete")),
     Need("Job", (*_WATCH, "create", "delete")),
     Need("Pod", _WATCH),
-    Need("ConfigMap", ("get", "list", "create")),
+    Need("ConfigMap", ("get", "list", "create", "update")),
     Need("Event", ("get", "create", "patch")),
 )
 """What the operator does in the namespaces it serves."""

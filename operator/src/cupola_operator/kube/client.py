@@ -1,13 +1,14 @@
 """The cluster behind the seam: `cluster.Cluster` over the REST API, with plain dicts.
 
-Objects are created under deterministic names and never patched, so that a create whose answer was
-lost ends as AlreadyExists. Status is replaced whole (PUT), under the version it was decided on.
+Children are created under deterministic names and never patched, so that a create whose answer was
+lost ends as AlreadyExists. Status and ledgers are replaced whole (PUT), and finalizers patched, under
+the version that they were decided on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -106,6 +107,34 @@ class Client:
         stored = self._done(answer, "create", key)
         log.info("created %s %s/%s", key.kind, key.namespace, key.name)
         return stored
+
+    def replace(self, value: Object) -> Object:
+        """Replace an object that has the resourceVersion of `value`. Raises Conflict, NotFound, Obstacle.
+
+        One whose answer was lost ends as Conflict when it is sent again.
+        """
+        key = key_of(value)
+        answer = self._ask(
+            "update",
+            key.kind,
+            PLACES[key.kind].path(key.namespace, key.name),
+            query={"fieldManager": FIELD_MANAGER},
+            body=value,
+        )
+        return self._done(answer, "update", key)
+
+    def finalize(self, key: Key, finalizers: Sequence[str], resource_version: str) -> Object:
+        """Replace the finalizers of an object in that version. Raises Conflict, NotFound, Obstacle."""
+        answer = self._ask(
+            "patch",
+            key.kind,
+            PLACES[key.kind].path(key.namespace, key.name),
+            query={"fieldManager": FIELD_MANAGER},
+            body={
+                "metadata": {"finalizers": list(finalizers), "resourceVersion": resource_version}
+            },
+        )
+        return self._done(answer, "patch", key)
 
     def delete(self, key: Key, uid: str) -> None:
         """Ask for deletion of the object of that uid, and of what it owns after it."""

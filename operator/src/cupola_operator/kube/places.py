@@ -48,6 +48,7 @@ PLACES: dict[str, Place] = {
     "Pod": Place("", "v1", "pods"),
     "ConfigMap": Place("", "v1", "configmaps"),
     "Event": Place("", "v1", "events"),
+    "Node": Place("", "v1", "nodes"),
     "Lease": Place("coordination.k8s.io", "v1", "leases"),
 }
 """By kind."""

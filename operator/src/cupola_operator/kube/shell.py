@@ -15,6 +15,7 @@ from typing import Any
 
 from cupola_api.kinds import KINDS
 from cupola_operator.cluster import ClusterError, Object, key_of
+from cupola_operator.cost import book
 from cupola_operator.kube import checks
 from cupola_operator.kube.api import Api
 from cupola_operator.kube.checks import Installation
@@ -23,6 +24,7 @@ from cupola_operator.kube.lease import Election, Terms
 from cupola_operator.kube.seen import Seen
 from cupola_operator.kube.serve import METRICS, Page, Server
 from cupola_operator.kube.watching import DEAD_SECONDS, Signs, Watching
+from cupola_operator.measure.namespaces import Namespaces
 from cupola_operator.measure.process import Measures
 from cupola_operator.queue import Queue
 from cupola_operator.reconcile import Reconciler, wakes
@@ -73,13 +75,18 @@ class Shell:
         self._seen = Seen()
         self._signs = Signs()
         self._measures = Measures(
-            lambda: self._seen.objects() if self._leads() else (),
+            self._objects,
             {
                 "cupola_leader": self._leads,
                 "cupola_ready": lambda: self._readiness().good,
                 "cupola_queue_depth": lambda: self._queue.depth() if self._leads() else 0,
                 "cupola_watch_age_seconds": self._signs.ages,
             },
+            Namespaces(
+                settings,
+                self._objects,
+                lambda namespace: self._client.find("ConfigMap", namespace, book.SELECTOR),
+            ),
         )
         observe = self._measures.request
         # What is not bound to the Lease: the Lease itself, and reviews of permissions.
@@ -225,6 +232,10 @@ class Shell:
         self._queue.stop(STOP_SECONDS)
 
     # What it says of itself.
+
+    def _objects(self) -> list[Object]:
+        """The resources that this replica speaks of: none if it does not act."""
+        return self._seen.objects() if self._leads() else []
 
     def _page(self) -> Page:
         return Page(self._measures.page(), kind=METRICS)

@@ -18,7 +18,7 @@ from cupola_api.common import Phase, Resource, Status
 from cupola_operator import labels
 from cupola_operator.cluster import Conflict, Key, NotFound, Object, key_of
 from cupola_operator.decide import hold
-from cupola_operator.local import admission
+from cupola_operator.local import admission, closing
 from cupola_operator.local.applied import SUSPEND, named
 from cupola_operator.local.store import Refused, Store
 from cupola_operator.resources import parse, parse_status
@@ -118,11 +118,24 @@ def perform(store: Store, change: Change, *, live: bool) -> Done:
             said = _retry(store, value, status, change.token, live=live)
         case Delete():
             store.delete(change.key, change.uid)
-            said = (
-                f"{change.key} is deleted{'; its pods stop' if live else ''}. What it made stays in "
-                "the store: applied again, it goes on from there"
-            )
+            said = _deleted(store, change.key, live=live)
     return Done([f"{said}."], [])
+
+
+def _deleted(store: Store, key: Key, *, live: bool) -> str:
+    """What follows a deletion; without a shell the run is closed here."""
+    if live:
+        then = "; its pods stop" if store.get(key) else ""
+    else:
+        then = (
+            ""
+            if closing.close(store, key)
+            else "; what is left of it ends with the next cupola run"
+        )
+    return (
+        f"{key} is deleted{then}. What it made stays in the store, and what it cost is told by cupola "
+        "cost: applied again, it goes on from there"
+    )
 
 
 def refusals(store: Store, resources: Sequence[Resource]) -> list[tuple[Resource, str]]:
@@ -130,7 +143,10 @@ def refusals(store: Store, resources: Sequence[Resource]) -> list[tuple[Resource
     values = [value for kind in kinds.KINDS for value in store.find(kind)]
     parsed = [parse(value)[0] for value in values]
     there = {admission.key(one): one for one in parsed if one}
-    updates = [(one, said) for one in resources if (said := store.refusal(one))]
+    going = {key_of(value) for value in values if "deletionTimestamp" in value["metadata"]}
+    again = "is being deleted; apply it again when its pods have ended and it is gone"
+    updates = [(one, again) for one in resources if admission.key(one) in going]
+    updates += [(one, said) for one in resources if (said := store.refusal(one))]
     return updates + admission.problems(resources, there)
 
 
@@ -163,6 +179,11 @@ def _resume(store: Store, value: Object, status: Status, *, live: bool) -> str:
     ready = status.condition("Ready")
     held = status.phase is Phase.SUSPENDED and ready and ready.reason == hold.BUDGET
     if not value["spec"].get("suspend"):
+        if status.phase is Phase.SUSPENDED and ready and ready.reason == hold.NAMESPACE:
+            raise Refused(
+                f"{key} is held by the budget of its namespace, and resume does not raise that: wait "
+                "for the next month, or raise namespaces.budget.maxCost in the settings"
+            )
         if held:
             raise Refused(
                 f"{key} is held by its budget, and resume does not raise it: raise "

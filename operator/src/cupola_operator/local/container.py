@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cupola_api import quantities
+from cupola_api.dataset import PII_KEY
 from cupola_operator.cluster import Object
 from cupola_operator.local.paths import rewrite
 
@@ -21,6 +22,17 @@ _OURS = {"TMPDIR", "HOME"}
 
 _REFERENCE = re.compile(r"\$(\$|\(([^()]+)\))")
 _INDEXED = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
+
+
+_PASSED = (
+    "HF_DATASETS_OFFLINE",
+    "HF_ENDPOINT",
+    "HF_HOME",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN",
+    PII_KEY,
+)
+"""Variables of the user that curation reads: of the Hugging Face hub, and the key of hashes."""
 
 
 class CannotStart(Exception):
@@ -82,11 +94,10 @@ def base_environment(environment: dict[str, str], scratch: Path) -> dict[str, st
         "LANG": "C.UTF-8",
         "TMPDIR": str(scratch),
         "PYTHONUNBUFFERED": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "GLOO_SOCKET_IFNAME": "lo",
         "TP_SOCKET_IFNAME": "lo",
+        **{name: environment[name] for name in _PASSED if name in environment},
     }
 
 

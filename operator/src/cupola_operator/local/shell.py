@@ -17,7 +17,7 @@ from types import FrameType
 from cupola_api.common import Resource
 from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object, key_of
-from cupola_operator.local import change, jobs, pytorchjobs, requests
+from cupola_operator.local import change, closing, jobs, pytorchjobs, requests
 from cupola_operator.local.change import Change, Done
 from cupola_operator.local.controller import Sync, reconcile
 from cupola_operator.local.ending import exit_code
@@ -27,7 +27,7 @@ from cupola_operator.queue import Queue
 from cupola_operator.reconcile import Reconciler
 from cupola_operator.settings import Settings
 
-SETTINGS = Path(__file__).with_name("settings.yaml")
+SETTINGS = closing.SETTINGS
 """The built-in settings of a laptop."""
 
 Show = Callable[[list[Object]], None]

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,17 @@ class Store:
         if gone:
             self._collect()
         return new
+
+    def finalize(self, key: Key, finalizers: Sequence[str], resource_version: str) -> Object:
+        """Replace the finalizers of an object in that version. Raises Conflict, NotFound."""
+        value = self.get(key)
+        if value is None:
+            raise NotFound(f"{key} is not there")
+        metadata = {**value["metadata"], "resourceVersion": resource_version}
+        metadata["finalizers"] = list(finalizers)
+        if not finalizers:
+            del metadata["finalizers"]
+        return self.replace({**value, "metadata": metadata})
 
     def patch_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> Object:
         """Replace the status decided on that version. Raises Conflict, NotFound."""

@@ -1,0 +1,74 @@
+"""Policy: what cannot be done for that money or in that time does not begin."""
+
+from __future__ import annotations
+
+from cupola_api.control import Admission, Control
+from cupola_operator.decide import pools
+from cupola_operator.decide.resolve import LISTING
+from cupola_operator.decide.verdict import Verdict, stalled
+from cupola_operator.plan.answers import fitting, limits
+from cupola_operator.plan.answers.known import Known
+from cupola_operator.settings import Pool
+from cupola_operator.world import World
+
+_OVERRIDE = "set spec.admission: Ignore to start all the same"
+
+
+def refused(world: World) -> Verdict | None:
+    """A run whose plan exceeds its limits is Stalled before its pods start, and says what would fit.
+
+    - PriceUnknown: it has a budget, and a pool of it has no price, so that nobody could hold it to one.
+    - BudgetTooSmall: even the lowest estimate of its cost is more than spec.budget.maxCost.
+    - DeadlineTooShort: even the lowest estimate of its time is more than spec.deadline.
+    - MemoryTooSmall: weights and optimizer state alone, which are no estimate, are more than a device has.
+
+    A limit within the range of the plan is no obstacle. spec.admission: Ignore starts the run all the
+    same, unless the price is unknown. It waits for what tells how large the run is, a tokenizer say.
+    A Dataset is judged when its sources are listed, before they are curated.
+    """
+    if world.resource is None or world.is_resolved() or _begun(world):
+        return None
+    spec: Control = world.resource.spec
+    first = pools.chosen(world)
+    places = (first, *pools.others(world, first))
+    if spec.budget and (unpriced := [one for one in places if one.price is None]):
+        return _unpriced(unpriced[0])
+    plan = world.status.plan
+    if plan is None or spec.admission is Admission.IGNORE or not _certain(world):
+        return None
+    limit = limits.exceeded(spec, plan)
+    if limit is None:
+        return None
+    if limit.reason == limits.MEMORY:
+        return stalled(
+            limit.reason, f"{limit.message}; {'; '.join(plan.notes[:1])}; or {_OVERRIDE}"
+        )
+    known = Known(world.references)
+    fits = fitting.remedies(
+        fitting.Question(world.resource, world.settings, first, known, limit.reason)
+    )
+    fits = f"what fits, with spec.revision raised: {fits}; or " if fits else ""
+    return stalled(limit.reason, f"{limit.message}; {fits}raise it, or {_OVERRIDE}")
+
+
+def _unpriced(pool: Pool) -> Verdict:
+    return stalled(
+        "PriceUnknown",
+        f"pool {pool.name} has no price, so a run on it cannot be held to spec.budget; write its "
+        "pricePerGpuHour in the settings, name a pool that has one, or leave spec.budget out",
+    )
+
+
+def _begun(world: World) -> bool:
+    """Whether anything of the run ran or runs, the listing of a Dataset that is over left out."""
+    status = world.status
+    return (
+        any(a.stage != LISTING or a.outcome is None for a in status.attempts)
+        or any(not (job.complete or job.failed) for job in world.jobs)
+        or any(pod.lingers(world.now) for pod in world.pods)
+    )
+
+
+def _certain(world: World) -> bool:
+    """Whether all is there that the plan rests on."""
+    return all(reference.resource is not None for reference in world.references.values())
