@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cupola_api.dataset import Curation, NamedFile
 from cupola_api.outcome import Outcome
 from cupola_api.run import CurateRun, ListRun
 from cupola_trainer import curate
@@ -24,7 +25,11 @@ class Pipeline:
     def listed(self, sources: list[dict[str, Any]], **fields: Any) -> CurateRun:
         """List the sources; the run that curates them."""
         common = {"namespace": "n", "name": "d", "output": uri_of(self.output), "sources": sources}
-        found = curate.main(ListRun.model_validate(common), Namespace(stage="list")).listing
+        besides = Curation.model_validate(fields.get("curation", {})).files()
+        if given := fields.get("tokenizer_file"):
+            besides = [*besides, NamedFile.model_validate(given)]
+        run = ListRun.model_validate({**common, "files": besides or None})
+        found = curate.main(run, Namespace(stage="list")).listing
         assert found is not None
         defaults = {"curation": {}, "vocab_size": 512, "validation": 0.1, "seed": 0}
         return CurateRun.model_validate(
@@ -43,12 +48,17 @@ class Pipeline:
         self._monkeypatch.setenv("JOB_COMPLETION_INDEX", "" if part is None else str(part))
         return curate.main(run, Namespace(stage=stage))
 
+    def dedup(self, run: CurateRun) -> None:
+        """All pods of the stage."""
+        for number in range(run.ranges):
+            self.stage(run, "dedup", number)
+
     def curate(self, run: CurateRun, order: Iterable[int] | None = None) -> Outcome:
         """All stages after the listing; the parts in the order given."""
         parts = list(range(run.parts)) if order is None else list(order)
         for part in parts:
             self.stage(run, "clean", part)
-        self.stage(run, "dedup")
+        self.dedup(run)
         for part in parts:
             self.stage(run, "tokenise", part)
         return self.stage(run, "publish")

@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from cupola_api.dataset import Source
-from cupola_api.outcome import FailureClass
+from cupola_api.dataset import RuleCount, Source
+from cupola_api.outcome import FailureClass, Outcome
 from cupola_api.run import ListRun
 from cupola_trainer import curate
 from cupola_trainer.curate import unreadable
 from cupola_trainer.failures import failure_of
 from cupola_trainer.pod import PodFailure
+from cupola_trainer.storage import place_of
 
 USER, DATA = FailureClass.USER, FailureClass.DATA
 GOOD = b'{"text": "a good one"}\n'
@@ -32,31 +33,35 @@ BAD: dict[str, tuple[dict[str, bytes], str, FailureClass, str, str]] = {
     "a file of 0 bytes": ({"a.txt": b""}, "Text", DATA, "DatasetEmpty", "empty dropped 1; check that the files hold text"),
     "records in 0 bytes": ({"a.jsonl": b""}, "Jsonl", DATA, "DatasetEmpty", "hold no document; check uri and format"),
     "empty lines only": ({"a.jsonl": b"\n \n\r\n"}, "Jsonl", DATA, "DatasetEmpty", "hold no document; check"),
+    "bytes that are no text": ({"a.txt": b"a\0b"}, "Text", DATA, "SourceUnreadable", "first a.txt: nul; remove what is not text"),
+    "a file that grows without end": (
+        {"a.jsonl.gz": gzip.compress(bytes(65 << 20))},
+        "Jsonl", DATA, "SourceUnreadable", "first a.jsonl.gz, after line .: bomb: it grows to more than 300 times its size"),
     "white space only": ({"a.md": b" \n\t\n"}, "Text", DATA, "DatasetEmpty", "check that the files hold text"),
     "no text field in any record": (
         {"a.jsonl": b'{"body": "x"}\n{"body": "y", "id": 1}'},
         "Jsonl", USER, "FieldMissing", r"no record has the text field text; there are: body; name the right one in spec.sources"),
     "a text field that holds no text": ({"a.jsonl": b'{"text": 5}'}, "Jsonl", USER, "FieldMissing", "there are: text"),
-    "text that is not UTF-8": ({"a.txt": b"\xff\xfeh\0i\0"}, "Text", DATA, "DatasetEmpty", "invalid-utf8 dropped 1; convert the files to UTF-8"),
-    "records that are not UTF-8": ({"a.jsonl": b'{"text": "\xe9"}'}, "Jsonl", DATA, "DatasetEmpty", "convert the files to UTF-8"),
+    "text that is not UTF-8": ({"a.txt": b"\xff\xfeh\0i\0"}, "Text", DATA, "SourceUnreadable", "1 of 1 records cannot be read as Text, first a.txt: invalid-utf8; convert the files to UTF-8"),
+    "records that are not UTF-8": ({"a.jsonl": b'{"text": "\xe9"}'}, "Jsonl", DATA, "SourceUnreadable", "first a.jsonl, line 1: invalid-utf8; convert the files to UTF-8"),
     "source code in Latin-1": (
         {"a.py": "# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1")},
-        "Python", DATA, "DatasetEmpty", "convert the files to UTF-8"),
+        "Python", DATA, "SourceUnreadable", "convert the files to UTF-8"),
     "lines that are no objects": (
         {"a.jsonl": b'1\n"text"\n["text"]\nnull\n'},
-        "Jsonl", DATA, "DatasetEmpty", "invalid-json dropped 4; write one JSON object a line"),
+        "Jsonl", DATA, "SourceUnreadable", "4 of 4 records.*, first a.jsonl, line 1: invalid-json; write one JSON object a line"),
     "one array of objects": (
         {"a.json": json.dumps([{"text": "a"}], indent=1).encode()},
-        "Jsonl", DATA, "DatasetEmpty", "write one JSON object a line, or correct the format"),
-    "a broken table": ({"a.parquet": b"PAR1 and no more PAR1"}, "Parquet", DATA, "SourceUnreadable", "a.parquet cannot be read as Parquet.*; repair or remove the file"),
-    "an empty table": ({"a.parquet": b""}, "Parquet", DATA, "SourceUnreadable", "a.parquet cannot be read"),
+        "Jsonl", DATA, "SourceUnreadable", "write one JSON object a line, or correct the format"),
+    "a broken table": ({"a.parquet": b"PAR1 and no more PAR1"}, "Parquet", DATA, "SourceUnreadable", "1 of 1 files cannot be read as Parquet, first a.parquet, footer: corrupt: its footer is longer.*; repair or remove them, or raise"),
+    "an empty table": ({"a.parquet": b""}, "Parquet", DATA, "SourceUnreadable", "a.parquet, footer: cut-short"),
     "a compressed file cut short": (
         {"a.jsonl.gz": gzip.compress(GOOD * 999)[:-20]},
-        "Jsonl", DATA, "SourceUnreadable", "a.jsonl.gz cannot be read as Jsonl.*; repair or remove the file"),
-    "a file that is not compressed": ({"a.txt.gz": b"text"}, "Text", DATA, "SourceUnreadable", "Not a gzipped file"),
+        "Jsonl", DATA, "SourceUnreadable", "first a.jsonl.gz, after line [0-9]+: cut-short: the compressed data ends too early; repair or remove them"),
+    "a file that is not compressed": ({"a.txt.gz": b"text"}, "Text", DATA, "SourceUnreadable", "first a.txt.gz: corrupt: Error -3 while decompressing data: incorrect header check; repair"),
     "a good file and a broken one": (
         {"a.jsonl": GOOD, "b.jsonl.gz": b"\x1f\x8b\x08"},
-        "Jsonl", DATA, "SourceUnreadable", "b.jsonl.gz cannot be read"),
+        "Jsonl", DATA, "SourceUnreadable", "1 of 2 files.*, first b.jsonl.gz"),
 }  # fmt: skip
 
 
@@ -69,6 +74,16 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
     return folder
+
+
+def counts(found: list[RuleCount]) -> dict[str, int]:
+    return {one.name: one.count for one in found}
+
+
+def path_of(outcome: Outcome) -> Path:
+    place = place_of(outcome.artifact.uri) if outcome.artifact else None
+    assert isinstance(place, Path)
+    return place
 
 
 def leftovers(output: Path) -> list[str]:
@@ -97,27 +112,56 @@ def test_a_source_that_cannot_be_used_is_said_in_a_sentence(
     assert leftovers(pipeline.output) == []
 
 
-def test_records_that_cannot_be_used_are_counted_by_rule_as_long_as_one_can(
+def test_what_is_broken_is_counted_listed_and_passed_over_up_to_a_limit(
     pipeline: Any, folder: Path
 ) -> None:
     bad = [
         b'{"body": "x"}',
         b"{",
         b"[]",
-        b'{"text": "\xff"}',
+        b'{"text": "a secret \xff"}',
         b'{"text": " "}',
         b"",
         b'{"text": 1}',
     ]
     (folder / "a.jsonl").write_bytes(b"\n".join([*bad * 30, GOOD]))
-    summary = pipeline.curate(pipeline.listed(at(folder, "Jsonl"))).dataset
+    with pytest.raises(PodFailure, match="90 of 181 records cannot be read") as caught:
+        pipeline.curate(pipeline.listed(at(folder, "Jsonl"), curation={"maxBad": 0.49}))
+    assert caught.value.failure is DATA
+    outcome = pipeline.curate(pipeline.listed(at(folder, "Jsonl"), curation={"maxBad": 0.5}))
+    summary = outcome.dataset
     assert (summary.documents_read, summary.documents_kept) == (181, 1)
-    assert {one.name: one.count for one in summary.dropped} == {
-        "missing-field": 60,
-        "invalid-json": 60,
-        "invalid-utf8": 30,
-        "empty": 30,
+    assert counts(summary.dropped) == {"missing-field": 60, "empty": 30}
+    assert counts(summary.quarantined) == {"invalid-json": 60, "invalid-utf8": 30}
+    lines = (path_of(outcome) / "quarantine.jsonl").read_text()
+    assert "secret" not in lines
+    entries = [json.loads(line) for line in lines.splitlines()]
+    assert len(entries) == 90
+    assert entries[2] == {
+        "source": "web",
+        "file": "a.jsonl",
+        "place": "line 4",
+        "reason": "invalid-utf8",
+        "documents": 1,
     }
+
+
+def test_the_rest_of_a_damaged_file_is_one_document_that_nobody_read(
+    pipeline: Any, folder: Path
+) -> None:
+    for i in range(10):
+        lines = b"".join(b'{"text": "document %d of file %d"}\n' % (j, i) for j in range(9))
+        (folder / f"{i}.jsonl.gz").write_bytes(gzip.compress(lines))
+    whole = gzip.compress(b"".join(b'{"text": "%d"}\n' % (i * i * i) for i in range(8000)))
+    (folder / "5.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    outcome = pipeline.curate(pipeline.listed(at(folder, "Jsonl")))
+    summary = outcome.dataset
+    assert counts(summary.quarantined) == {"cut-short": 1}
+    assert 2000 < summary.documents_read == summary.documents_kept + 1 < 6000
+    (line,) = (path_of(outcome) / "quarantine.jsonl").read_text().splitlines()
+    entry = json.loads(line)
+    assert entry["place"] == f"after line {summary.documents_read - 9 * 9 - 1}"
+    assert entry["detail"] == "the compressed data ends too early"
 
 
 def test_names_in_the_data_stay_on_one_line_and_leave_room_for_the_remedy(
@@ -131,7 +175,7 @@ def test_names_in_the_data_stay_on_one_line_and_leave_room_for_the_remedy(
     assert r"there are: a\n\x1b[31m0" in message
     assert message.endswith(" and more; name the right one in spec.sources[].text")
     (folder / "a.jsonl").rename(folder / "a\nb.jsonl.gz")
-    with pytest.raises(PodFailure, match=r"web: a\\nb.jsonl.gz cannot be read as Jsonl") as caught:
+    with pytest.raises(PodFailure, match=r"Jsonl, first a\\nb.jsonl.gz, after line 0") as caught:
         pipeline.curate(pipeline.listed(at(folder, "Jsonl")))
     assert caught.value.message.isprintable()
 

@@ -127,7 +127,7 @@ def test_a_pod_fetches_of_the_rows_what_its_range_needs(
     cleaned = place_of(f"{run.folder}/work/clean")
     files = [one.path for one in s3.below(cleaned) if "/rows-" in one.path]
     assert len(files) > 3 * run.parts
-    pipeline.stage(run, "dedup")
+    pipeline.dedup(run)
     requests.made.clear()
     pipeline.stage(run, "tokenise", 1)
     mine = [name for name in files if "/rows-01-" in name]

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from tokenizers import Tokenizer
 
 from cupola_api import run as contract
 from cupola_api.artifact import verify
+from cupola_api.mixture import Mixture
 from cupola_api.run import CurateRun, Input
 from cupola_trainer import curate
 from cupola_trainer.curate import work
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.shards import Split
+from cupola_trainer.shards import INDEX, Index, read_documents
 
 CURATION = {"pii": {}, "dedup": {"similarity": 0.8}}
 
@@ -29,8 +31,8 @@ CURATION = {"pii": {}, "dedup": {"similarity": 0.8}}
 def documents(artifact: Path, split: str) -> list[str]:
     """The documents of a split as text, end token included."""
     tokenizer = Tokenizer.from_file(str(artifact / "tokenizer" / "tokenizer.json"))
-    shards = Split(artifact / split, tokenizer.get_vocab_size())
-    return [tokenizer.decode(d.tolist(), skip_special_tokens=False) for d in shards.documents()]
+    found = read_documents(artifact / split, tokenizer.get_vocab_size())
+    return [tokenizer.decode(d.tolist(), skip_special_tokens=False) for d in found]
 
 
 def test_a_dataset_is_made_of_what_its_sources_hold(pipeline: Any, sources: Any) -> None:
@@ -51,9 +53,9 @@ def test_a_dataset_is_made_of_what_its_sources_hold(pipeline: Any, sources: Any)
     assert {r.name: r.count for r in summary.dropped} == {
         "exact-duplicate": 60,
         "near-duplicate": 40,
-        "invalid-json": 4,
         "missing-field": 4,
     }
+    assert {r.name: r.count for r in summary.quarantined} == {"invalid-json": 4}
     assert {r.name: r.count for r in summary.redacted} == {"Email": 15}
     train, held = documents(artifact, "train"), documents(artifact, "validation")
     assert len(train) + len(held) == 605
@@ -61,8 +63,9 @@ def test_a_dataset_is_made_of_what_its_sources_hold(pipeline: Any, sources: Any)
     assert all(text.endswith("<|endoftext|>") for text in train + held)
     assert any("<EMAIL>" in text for text in train)
     assert 30 <= len(held) <= 90
-    assert summary.tokens == len(Split(artifact / "train", summary.vocabulary))
-    assert summary.validation_tokens == len(Split(artifact / "validation", summary.vocabulary))
+    assert summary.tokens == Index(artifact / "train" / INDEX, summary.vocabulary).tokens
+    held_index = Index(artifact / "validation" / INDEX, summary.vocabulary)
+    assert summary.validation_tokens == held_index.tokens
     assert not work.work_folder(run).exists()
 
 
@@ -74,9 +77,43 @@ def test_the_report_says_what_happened_to_each_source(pipeline: Any, sources: An
     notes = report["sources"]["notes"]
     assert (notes["read"], notes["kept"], notes["redacted"]) == (5, 5, {"Email": 15})
     assert report["sources"]["web"]["dropped"]["near-duplicate"] == 40
-    assert set(report["samples"]) == {"exact-duplicate", "near-duplicate", "invalid-json"}
-    assert all(len(s) <= 200 for group in report["samples"].values() for s in group)
     assert "@mail.org" not in text
+    mixture = Mixture.model_validate(report["mixture"])
+    assert [(one.name, one.documents) for one in mixture.sources] == [("web", 600), ("notes", 5)]
+    assert sum(length.documents for length in mixture.lengths) == 605
+    assert mixture.diversity is not None
+
+
+def test_a_few_documents_that_each_rule_dropped_are_kept_to_look_at(
+    pipeline: Any, sources: Any
+) -> None:
+    run = pipeline.listed(sources, curation=CURATION)
+    pipeline.curate(run)
+    folder = work.artifact_folder(run) / "dropped"
+    found = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(found) == {"exact-duplicate.jsonl", "near-duplicate.jsonl"}
+    texts = [json.loads(line)["text"] for text in found.values() for line in text.splitlines()]
+    assert 3 <= len(texts) <= 30
+    assert all(0 < len(text) <= 200 and "@mail.org" not in text for text in texts)
+
+
+def test_the_documents_that_stay_lie_beside_their_tokens(pipeline: Any, sources: Any) -> None:
+    run = pipeline.listed(sources, curation=CURATION, documents=True)
+    pipeline.curate(run)
+    artifact = work.artifact_folder(run)
+    unpack = zstandard.ZstdDecompressor().stream_reader
+    files = sorted((artifact / "documents").iterdir())
+    text = b"".join(unpack(path.read_bytes()).read() for path in files).decode()
+    lines = [json.loads(line) for line in text.split("\n")[:-1]]
+    for split in ("train", "validation"):
+        kept = [line["text"] + "<|endoftext|>" for line in lines if line["split"] == split]
+        assert kept == documents(artifact, split)
+    assert Counter(line["source"] for line in lines) == {"web": 600, "notes": 5}
+    assert len({line["id"] for line in lines}) == len(lines)
+    pipeline.output = pipeline.output.with_name("without")
+    bare = pipeline.listed(sources, curation=CURATION, documents=False)
+    pipeline.curate(bare)
+    assert not (work.artifact_folder(bare) / "documents").exists()
 
 
 def test_the_bytes_do_not_depend_on_order_or_kills(pipeline: Any, sources: Any) -> None:
@@ -241,8 +278,7 @@ def test_a_document_cannot_spell_the_end_token(pipeline: Any, tmp_path: Path) ->
     source = {"name": "t", "uri": tmp_path.as_uri(), "format": "Text"}
     run = pipeline.listed([source])
     summary = pipeline.curate(run).dataset
-    split = Split(work.artifact_folder(run) / "train", summary.vocabulary)
-    found = split.documents()
+    found = read_documents(work.artifact_folder(run) / "train", summary.vocabulary)
     assert len(found) == 3
     assert all(np.count_nonzero(d <= 1) == 1 for d in found)
 
@@ -258,7 +294,7 @@ def test_when_nothing_is_left_the_rule_that_took_most_is_named(
 ) -> None:
     run = pipeline.listed(
         only(tmp_path, '{"text": "few words"}', '{"text": "and few"}', "{"),
-        curation={"quality": {}},
+        curation={"quality": {}, "maxBad": 0.5},
     )
     with pytest.raises(PodFailure) as failure:
         pipeline.curate(run)
@@ -317,7 +353,8 @@ def test_private_data_can_drop_the_document_instead(pipeline: Any, tmp_path: Pat
     summary = pipeline.curate(run).dataset
     assert [(r.name, r.count) for r in summary.dropped] == [("pii-email", 1)]
     assert summary.redacted == []
-    assert "Ann" not in (work.artifact_folder(run) / "curation.json").read_text()
+    told = [p for p in work.artifact_folder(run).rglob("*.json*") if p.suffix != ".zst"]
+    assert not [path for path in told if "Ann" in path.read_text()]
 
 
 def test_prompt_and_answer_are_redacted_as_the_text_is(pipeline: Any, tmp_path: Path) -> None:
@@ -335,7 +372,7 @@ def test_prompt_and_answer_are_redacted_as_the_text_is(pipeline: Any, tmp_path: 
 
 def test_stages_out_of_order_say_which_one_is_missing(pipeline: Any, sources: Any) -> None:
     run = pipeline.listed(sources)
-    for stage, part, missing in (("dedup", None, "clean"), ("tokenise", 0, "dedup")):
+    for stage, part, missing in (("dedup", 0, "clean"), ("tokenise", 0, "dedup")):
         with pytest.raises(PodFailure) as failure:
             pipeline.stage(run, stage, part)
         assert failure.value.reason == "StageMissing"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,7 +12,6 @@ import zstandard
 from cupola_api.dataset import Source, Task
 from cupola_trainer.curate import records
 from cupola_trainer.curate.records import Record, Rejected, read
-from cupola_trainer.pod import PodFailure
 
 TASK = Task(input="q", output="a")
 
@@ -69,7 +69,9 @@ def test_what_is_wrong_with_a_line_is_named_and_the_others_are_read(tmp_path: Pa
         "invalid-json",
         "ok",
     ]
-    assert {r.rule for r in found if isinstance(r, Rejected)} <= set(records.RULE_NAMES)
+    known = {*records.RULE_NAMES, *records.BROKEN}
+    assert {r.rule for r in found if isinstance(r, Rejected)} <= known
+    assert [r.place for r in found if isinstance(r, Rejected)][:3] == ["line 2", "line 3", "line 4"]
     missing = [r for r in found if isinstance(r, Rejected) and r.rule == "missing-field"]
     assert missing[0].fields == ("body", "id")
 
@@ -121,7 +123,7 @@ def test_parquet_is_read_with_the_fields_asked_for(tmp_path: Path) -> None:
     assert rules(found) == ["ok", "missing-field", "empty"]
     assert found[0] == Record("one")
     lacking = list(read(path, source("Parquet"), None))
-    assert lacking == [Rejected("missing-field", fields=("body", "id"))] * 3
+    assert lacking == [Rejected("missing-field", fields=("body", "id"), count=3)]
     assert rules(list(read(path, source("Parquet", text="id"), None))) == ["missing-field"] * 3
 
 
@@ -154,23 +156,87 @@ def test_a_file_of_many_frames_is_read_to_its_end(tmp_path: Path) -> None:
     assert len(list(read(path, source("Jsonl"), None))) == 2000
 
 
-@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst", "a.parquet"])
-def test_a_damaged_file_is_a_failure_that_names_it(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst"])
+def test_a_damaged_file_is_read_up_to_the_damage(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    text = "".join(json.dumps({"text": f"document {i} {i * i}"}) + "\n" for i in range(3000))
-    if name.endswith(".parquet"):
-        pl.DataFrame({"text": text.split("\n")}).write_parquet(path)
-    else:
-        write(path, text.encode())
+    texts = [f"document {i} {i * i}" for i in range(5000)]
+    write(path, "".join(json.dumps({"text": text}) + "\n" for text in texts).encode())
     whole = path.read_bytes()
-    form = "Parquet" if name.endswith(".parquet") else "Jsonl"
-    for broken in (
-        whole[: len(whole) // 2],
-        b"no such format",
-        whole[:30] + bytes(200) + whole[230:],
+    for broken, rule, least in (
+        (whole[: len(whole) // 2], "cut-short", 500 if name.endswith("gz") else 0),
+        (b"", "cut-short", 0),
+        (b"no such format", "corrupt", 0),
+        (whole[: len(whole) // 2] + bytes(200) + whole[len(whole) // 2 + 200 :], "corrupt", 0),
+        (whole + b"more", "corrupt", len(texts)),
     ):
         path.write_bytes(broken)
-        with pytest.raises(PodFailure) as failure:
-            list(read(path, source(form), None))
-        assert failure.value.reason == "SourceUnreadable"
-        assert f"source web: {name} cannot be read" in failure.value.message
+        *good, last = read(path, source("Jsonl"), None)
+        assert isinstance(last, Rejected)
+        assert (last.rule, last.rest) == (rule, True)
+        assert last.place == f"after line {len(good)}"
+        # gzip says that the content is wrong when all of it was read.
+        assert len(good) >= least
+        if rule == "cut-short":
+            assert [r.text for r in good if isinstance(r, Record)] == texts[: len(good)]
+
+
+def test_rows_of_a_table_that_cannot_be_read_are_counted_and_the_others_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.parquet"
+    frame = pl.DataFrame({"text": [f"document {i} {i * i}" for i in range(8000)]})
+    frame.write_parquet(path, row_group_size=2000)
+    whole = path.read_bytes()
+    size = len(whole) // 4
+    path.write_bytes(whole[:size] + b"\xff" * 4000 + whole[size + 4000 :])
+    found = list(read(path, source("Parquet"), None))
+    bad = [r for r in found if isinstance(r, Rejected)]
+    assert {(r.rule, r.rest) for r in bad} == {("corrupt", False)}
+    assert 0 < sum(r.count for r in bad) <= 4000
+    good = [r.text for r in found if isinstance(r, Record)]
+    assert len(good) + sum(r.count for r in bad) == 8000
+    assert set(good) < set(frame["text"])
+    for broken in (whole[: len(whole) // 2], b"", b"PAR1" * 5, whole[:-9] + b"\xff" + whole[-8:]):
+        path.write_bytes(broken)
+        (only,) = read(path, source("Parquet"), None)
+        assert isinstance(only, Rejected)
+        assert (only.rule in records.DAMAGED, only.place, only.rest) == (True, "footer", True)
+
+
+@pytest.mark.parametrize("form", ["Jsonl", "Parquet"])
+def test_a_document_may_lie_in_a_record_within_the_record(tmp_path: Path, form: str) -> None:
+    values: list[dict[str, Any]] = [
+        {"doc": {"body": {"text": "deep"}}, "url": "https://a.org/"},
+        {"doc": {"body": {"text": None}}, "url": None},
+        {"doc": {"body": None}, "url": "https://b.org/"},
+    ]
+    path = tmp_path / f"a.{form.lower()}"
+    if form == "Parquet":
+        pl.DataFrame(values).write_parquet(path)
+    else:
+        path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    found = list(read(path, source(form, text="doc.body.text"), None))
+    assert found[0] == Record("deep", url="https://a.org/")
+    assert rules(found) == ["ok", "missing-field", "missing-field"]
+    lacking = list(read(path, source(form, text="doc.title.text"), None))
+    assert sum(r.count for r in lacking if isinstance(r, Rejected)) == 3
+
+
+def test_a_field_that_has_a_dot_in_its_name_is_meant_first(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"a.b": "its name", "a": {"b": "within"}}')
+    assert list(read(tmp_path / "a.jsonl", source("Jsonl", text="a.b"), None)) == [
+        Record("its name")
+    ]
+
+
+def test_an_address_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    lines = '{"text": "x", "url": 5}\n{"text": "y", "url": "\\ud800"}'
+    (tmp_path / "a.jsonl").write_text(lines)
+    assert list(read(tmp_path / "a.jsonl", source("Jsonl"), None)) == [Record("x"), Record("y")]
+
+
+def test_text_with_zero_bytes_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a\\u0000b"}\n{"text": "good"}')
+    assert rules(list(read(tmp_path / "a.jsonl", source("Jsonl"), None))) == ["nul", "ok"]
+    (tmp_path / "a.txt").write_bytes(b"a\0b")
+    assert rules(list(read(tmp_path / "a.txt", source("Text"), None))) == ["nul"]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -23,13 +22,14 @@ def table(position: int, keys: list[int]) -> pl.DataFrame:
         "key": keys,
         "lot": [0] * count,
         "bytes": [1] * count,
-        "near": [False] * count,
         "pair": [False] * count,
         "text": [f"text {position + i}" for i in range(count)],
         "input": [None] * count,
         "output": [None] * count,
+        "url": [None] * count,
+        "date": [None] * count,
     }
-    return rows.table(columns, np.empty((count, 0), np.uint64))
+    return rows.table(columns)
 
 
 @given(st.integers(1, 1000), st.data())

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 
+from cupola_api.dataset import TokenizerAlgorithm
 from cupola_trainer.curate import tokenizer
 from cupola_trainer.pairs import CHAT_TEMPLATE
 
@@ -114,3 +115,26 @@ def test_transformers_loads_the_folder(trained: Tokenizer, tmp_path: Path) -> No
     assert loaded.encode(CODE, add_special_tokens=False) == trained.encode(CODE).ids
     talk = [{"role": "user", "content": "Add."}, {"role": "assistant", "content": "1 + 1"}]
     assert loaded.apply_chat_template(talk, tokenize=False) == "Add.\n\n1 + 1<|endoftext|>"
+
+
+@pytest.fixture(scope="module")
+def pieces() -> Tokenizer:
+    texts = [[CODE] * 20, ["don't say 12345 twice"] * 5]
+    return tokenizer.train(iter(texts), 400, TokenizerAlgorithm.WORD_PIECE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_word_pieces_know_every_text(pieces: Tokenizer, text: str) -> None:
+    ids = pieces.encode(text).ids
+    assert pieces.decode(ids) == text
+    assert 1 not in ids  # the pad token stands for what is unknown
+
+
+def test_word_pieces_are_the_longest_that_fit(pieces: Tokenizer) -> None:
+    known = pieces.get_vocab()
+    assert [pieces.id_to_token(i) for i in (0, 1)] == ["<|endoftext|>", "<|pad|>"]
+    word = "returnx" * 40
+    (first, *_) = pieces.encode(word).tokens
+    assert first == max((word[:n] for n in range(1, 20) if word[:n] in known), key=len)
+    assert pieces.decode(pieces.encode(word).ids) == word

@@ -1,7 +1,10 @@
 """Curation: raw text in, a Dataset out. Each stage is a pod of its own; they meet in storage.
 
-list -> clean (a pod a part) -> dedup -> tokenise (a pod a part) -> publish. A stage that finds its
-work done ends at once, so that any pod may die and be started again.
+list -> clean (a pod a part) -> dedup (a pod a range) -> tokenise (a pod a part) -> publish. A stage
+that finds its work done ends at once, so that any pod may die and be started again.
+
+In `dedup` each pod looks for copies in its range of signatures and seals what it found. Then it looks
+for the others': the last one finds all of them, and decides for the whole Dataset what stays.
 """
 
 from __future__ import annotations
@@ -45,13 +48,23 @@ def main(run: contract.Run, options: argparse.Namespace) -> Outcome:
 
 def _stage(run: contract.CurateRun, stage: str) -> Outcome:
     """Do one stage, unless it is done. A stage imports only what it needs: each one is a pod."""
-    part = _part(run) if stage in ("clean", "tokenise") else None
-    folder = work.stage_folder(run, stage, part)
     if stage == "publish":
         return _publish(run)
+    if stage == "dedup":
+        _do(run, "match", _index(run.ranges))
+        if not work.are_there(run, "match", run.ranges):
+            return Outcome(outcome=OutcomeKind.SUCCEEDED, message="a range of dedup is done")
+        _do(run, stage, None)
+    else:
+        _do(run, stage, _index(run.parts))
+    return Outcome(outcome=OutcomeKind.SUCCEEDED, message=f"{stage} is done")
+
+
+def _do(run: contract.CurateRun, stage: str, part: int | None) -> None:
+    """Make the folder of a stage, or of one part of it, unless it is there."""
+    folder = work.stage_folder(run, stage, part)
     if work.sealed(folder, run) is None:
         work.commit(folder, run, lambda own: _fill(run, stage, part, own))
-    return Outcome(outcome=OutcomeKind.SUCCEEDED, message=f"{stage} is done")
 
 
 def _fill(run: contract.CurateRun, stage: str, part: int | None, folder: Path) -> work.Facts:
@@ -64,6 +77,10 @@ def _fill(run: contract.CurateRun, stage: str, part: int | None, folder: Path) -
         from cupola_trainer.curate.tokenise import tokenise  # noqa: PLC0415
 
         return tokenise(run, part, folder)
+    if stage == "match" and part is not None:
+        from cupola_trainer.curate.match import match  # noqa: PLC0415
+
+        return match(run, part, folder)
     from cupola_trainer.curate.dedup import dedup  # noqa: PLC0415
 
     return dedup(run, folder)
@@ -101,13 +118,13 @@ def _done(run: contract.CurateRun, artifact: Artifact) -> Outcome:
     )
 
 
-def _part(run: contract.CurateRun) -> int:
-    """The part of this pod, from the environment."""
+def _index(count: int) -> int:
+    """The part or range of this pod, of `count`, from the environment."""
     text = os.environ.get(INDEX, "")
-    if not text.isdecimal() or int(text) >= run.parts:
+    if not text.isdecimal() or int(text) >= count:
         raise PodFailure(
             "PartUnknown",
-            f"{INDEX} is {text!r}; set it to the number of a part, 0 to {run.parts - 1}",
+            f"{INDEX} is {text!r}; set it to the number of a part, 0 to {count - 1}",
             FailureClass.USER,
         )
     return int(text)

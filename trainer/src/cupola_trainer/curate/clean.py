@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from cupola_api.artifact import canonical, hash_file
-from cupola_api.dataset import PiiAction, PiiKind, QualityRules, Source
+from cupola_api.dataset import PiiAction, PiiKind, Source
 from cupola_api.run import CurateRun
 from cupola_trainer import storage
-from cupola_trainer.curate import listing, pii, quality, rows, unreadable
+from cupola_trainer.curate import hub, listing, pii, quarantine, rows, unreadable
 from cupola_trainer.curate.fields import check_text
+from cupola_trainer.curate.filters.chain import Filters
+from cupola_trainer.curate.filters.classifier import Classifier
 from cupola_trainer.curate.identity import Identity, identify
-from cupola_trainer.curate.minhash import band_hashes, near_banding, shingle
+from cupola_trainer.curate.pii import keyed
 from cupola_trainer.curate.progress import Progress
-from cupola_trainer.curate.records import Record, Rejected, compose, read
+from cupola_trainer.curate.quarantine import Quarantine
+from cupola_trainer.curate.records import RULE_NAMES, Record, Rejected, compose, read
+from cupola_trainer.curate.references import (
+    EXAMPLES,
+    as_source,
+    read_blocking,
+    read_decontaminating,
+)
 from cupola_trainer.curate.samples import Samples
+from cupola_trainer.curate.signatures import Writer
 from cupola_trainer.curate.sources import place_in
 from cupola_trainer.curate.tally import Tally
 
@@ -37,22 +47,50 @@ _FILE = 64 << 20
 class _Part:
     """The work on one part: what was counted, and the rows not yet written."""
 
-    def __init__(self, run: CurateRun, part: int, folder: Path) -> None:
+    def __init__(
+        self,
+        run: CurateRun,
+        part: int,
+        folder: Path,
+        references: dict[str, list[Path]],
+        classifier: Classifier | None,
+    ) -> None:
         self._run = run
         self._part = part
         self._folder = folder
         self.tallies = [Tally() for _ in run.sources]
         self.samples = Samples()
+        self.quarantine = Quarantine()
+        self._filters = Filters(
+            run.curation,
+            self.samples,
+            read_blocking(run, references),
+            read_decontaminating(run, references),
+            classifier,
+        )
         self._position = 0
         self._files = 0
         self._buffered = 0
         self._tables: list[pl.DataFrame] = []
-        self._banding = near_banding(run.curation.dedup)
+        dedup, private = run.curation.dedup, run.curation.pii
+        self._signatures = Writer(dedup, part, folder, run.ranges) if dedup else None
+        hashes = private is not None and private.action is PiiAction.HASH
+        self.key = keyed.key_from_environment() if hashes else None
+
+    def read(self, index: int, file: str, path: Path) -> Iterator[Record | Rejected]:
+        """The records of a file of source `index`, without those that are broken."""
+        source, tally = self._run.sources[index], self.tallies[index]
+        tally.files += 1
+        for found in read(path, source, self._run.task):
+            if isinstance(found, Rejected) and found.rule not in RULE_NAMES:
+                self.quarantine.add(source, file, found, tally)
+            else:
+                yield found
 
     def take(self, index: int, batch: list[Record]) -> None:
         """Judge, redact and keep the documents of a batch from source `index`."""
         records = []
-        for record in self._good(self.tallies[index], batch):
+        for record in self._filters.keep(self.tallies[index], batch):
             cleaned = self._without_private_data(self.tallies[index], record)
             if cleaned is not None:
                 records.append(cleaned)
@@ -61,23 +99,22 @@ class _Part:
         texts = [record.text for record in records]
         identities = [identify(text, self._run.seed) for text in texts]
         sizes = [len(text.encode()) for text in texts]
-        bands, near = np.empty((len(texts), 0), np.uint64), np.zeros(len(texts), bool)
-        if self._banding:
-            shingles = shingle(texts)
-            bands, near = band_hashes(shingles, self._banding), np.diff(shingles.start) > 0
+        if self._signatures:
+            self._signatures.add(index, self._position, identities, texts)
         columns = {
             "part": [self._part] * len(texts),
             "position": range(self._position, self._position + len(texts)),
             "source": [index] * len(texts),
             **dict(zip(Identity._fields, zip(*identities, strict=True), strict=True)),
             "bytes": sizes,
-            "near": near,
             "pair": [record.input is not None for record in records],
             "text": texts,
             "input": [record.input for record in records],
             "output": [record.output for record in records],
+            "url": [record.url or None for record in records],
+            "date": [record.date or None for record in records],
         }
-        self._tables.append(rows.table(columns, bands))
+        self._tables.append(rows.table(columns))
         self._position += len(texts)
         self._buffered += sum(sizes)
         if self._buffered >= _FILE:
@@ -88,24 +125,11 @@ class _Part:
         if self._tables:
             count = rows.slices(self._run.parts)
             rows.write(self._folder, self._files, self._tables, count)
+            if self._signatures:
+                self._signatures.flush()
             self._files += 1
             self._buffered = 0
             self._tables = []
-
-    def _good(self, tally: Tally, batch: list[Record]) -> Iterator[Record]:
-        rules = self._run.curation.quality
-        if rules is None:
-            yield from batch
-            return
-        # Where the document is only a prompt and its answer, the answer is the code.
-        answers = rules.rules_for is QualityRules.CODE
-        judged = [r.output if answers and r.composed and r.output else r.text for r in batch]
-        for record, rule in zip(batch, quality.judge(judged, rules), strict=True):
-            if rule is None:
-                yield record
-            else:
-                tally.dropped[rule] += 1
-                self.samples.add(rule, record.text)
 
     def _without_private_data(self, tally: Tally, record: Record) -> Record | None:
         wanted = self._run.curation.pii
@@ -114,7 +138,7 @@ class _Part:
         found: Counter[PiiKind] = Counter()
 
         def redact(text: str) -> str:
-            cleaned, counts = pii.redact(text, wanted.kinds)
+            cleaned, counts = pii.redact(text, wanted.kinds, self.key)
             found.update(counts)
             return cleaned
 
@@ -124,9 +148,9 @@ class _Part:
             text = compose(prompt, answer)
         else:
             text = redact(record.text)
-        if wanted.action is PiiAction.REDACT:
+        if wanted.action is not PiiAction.DROP:
             tally.redacted.update({str(kind): count for kind, count in found.items()})
-            return Record(text, prompt, answer, record.composed)
+            return replace(record, text=text, input=prompt, output=answer)
         if not found:
             return record
         tally.dropped[pii.rule_name(next(kind for kind in PiiKind if kind in found))] += 1
@@ -141,13 +165,24 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     listed = listing.load(run)
     by_name = {source.name: (i, source) for i, source in enumerate(run.sources)}
     progress = Progress(f"clean {part}")
-    work = _Part(run, part, folder)
     with tempfile.TemporaryDirectory() as scratch:
+        references = {
+            file.name: [*_unchanged(as_source(file), listed.files_of_reference(file.name), place)]
+            for file in run.curation.files()
+            if file.name not in EXAMPLES
+            for place in [Path(scratch) / ".references" / file.name]
+        }
+        work = _Part(run, part, folder, references, listing.load_classifier(run, listed))
         for name, files in groupby(listed.files_of(part), key=lambda file: file.source):
             index, source = by_name[name]
+            there = [*files]
             found = chain.from_iterable(
-                read(path, source, run.task)
-                for path in _unchanged(source, [*files], Path(scratch) / name)
+                work.read(index, file.path, path)
+                for file, path in zip(
+                    there,
+                    _unchanged(source, there, Path(scratch) / name, listed.commits.get(name)),
+                    strict=True,
+                )
             )
             for batch in _batches(found, work, index):
                 work.take(index, batch)
@@ -159,9 +194,12 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     }
     for source, tally in zip(run.sources, work.tallies, strict=True):
         if source.name in whole:
+            quarantine.check(run, source, tally)
             check_text(run, source, tally)
+    work.quarantine.write(folder)
     (folder / "samples.json").write_bytes(canonical(work.samples.to_json()))
-    return {"sources": [tally.to_json() for tally in work.tallies]}
+    facts: dict[str, Any] = {"sources": [tally.to_json() for tally in work.tallies]}
+    return facts | ({"key": keyed.check(work.key)} if work.key else {})
 
 
 def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Iterator[list[Record]]:
@@ -177,23 +215,29 @@ def _batches(found: Iterator[Record | Rejected], work: _Part, index: int) -> Ite
             batch.append(record)
             size += len(record.text)
         elif record is not None:
-            tally.read += 1
-            tally.dropped[record.rule] += 1
+            tally.read += record.count
+            tally.dropped[record.rule] += record.count
             tally.see(record.fields)
-            work.samples.add(record.rule, record.excerpt)
         if batch and (size >= _BATCH or record is None):
             yield batch
             batch, size = [], 0
 
 
-def _unchanged(source: Source, files: list[listing.SourceFile], scratch: Path) -> Iterator[Path]:
+def _unchanged(
+    source: Source, files: list[listing.SourceFile], scratch: Path, commit: str | None = None
+) -> Iterator[Path]:
     """The paths of listed files, one after the other as size and hash were checked.
 
-    Those in S3 are first all copied to `scratch`.
+    Those in S3 are first all copied to `scratch`; `commit`: of a source on the hub.
     """
-    wanted = [(place_in(source, file.path), file.bytes) for file in files]
+    paths: Iterable[Path]
     try:
-        paths = storage.copied(wanted, scratch)
+        if commit:
+            paths = (hub.fetch(source, commit, file.path) for file in files)
+        else:
+            paths = storage.copied(
+                [(place_in(source, file.path), file.bytes) for file in files], scratch
+            )
     except OSError as error:
         raise unreadable.failure(source, error.filename or source.uri, error) from error
     for file, path in zip(files, paths, strict=True):

@@ -1,7 +1,7 @@
-"""Stage `dedup`: over all parts, remove copies, draw the validation split, make the tokenizer.
+"""Stage `dedup`, its second half: remove copies, draw the validation split, make the tokenizer.
 
-The one stage that sees every document, so it holds numbers, not text: some 50 bytes a document, and
-the shingles of those that may have copies still to come.
+`match` found the copies, range by range; here what stays is decided for all documents at once. So it
+holds numbers, not text: some 50 bytes a document, and the pairs that were found.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from cupola_api.artifact import canonical
+from cupola_api.filters import QUALITY_RULES
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import rows, tokenizer, work
-from cupola_trainer.curate.duplicates import find_candidates, first_of_each, near_copies
+from cupola_trainer.curate import given_tokenizer, listing, quarantine, rows, tokenizer, work
+from cupola_trainer.curate.duplicates import cluster_sizes, removed
 from cupola_trainer.curate.fields import check_pairs, check_text
 from cupola_trainer.curate.identity import held_out
-from cupola_trainer.curate.minhash import near_banding, shingle
+from cupola_trainer.curate.match import found as pairs_found
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.samples import PER_RULE, Samples
+from cupola_trainer.curate.signatures import numbers
 from cupola_trainer.curate.tally import Tally, merge
-from cupola_trainer.curate.texts import Flags, Hashes
+from cupola_trainer.curate.texts import Flags, Hashes, Ints
 from cupola_trainer.pod import PodFailure
 
 EXACT = "exact-duplicate"
@@ -50,19 +52,27 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
         for i in range(len(run.sources))
     ]
     for source, tally in zip(run.sources, tallies, strict=True):
+        quarantine.check(run, source, tally)
         check_text(run, source, tally)
     check_pairs(run, merge(tallies))
-    numbers = [name for name, kind in rows.SCHEMA.items() if kind is not pl.String]
-    documents = rows.columns_of(folders, numbers)
-    order = np.lexsort((documents["position"].to_numpy(), documents["part"].to_numpy()))
-    documents = documents[order]
+    if len({part.facts.get("key") for part in parts}) > 1:
+        raise PodFailure(
+            "KeyChanged",
+            "parts were cleaned with different keys of private data, as the Secret changed in "
+            "mid-run; write a new spec.revision",
+            FailureClass.USER,
+        )
+    columns = [name for name, kind in rows.SCHEMA.items() if kind is not pl.String]
+    documents = rows.columns_of(folders, columns).sort("part", "position")
     samples = Samples()
     kept = np.ones(documents.height, bool)
-    for rule, copies in _copies(run, folders, documents, order):
+    found = _copies(run)
+    for rule, of_rule in ((EXACT, found.exact), (NEAR, found.near)):
+        copies = _places(documents, of_rule)
         kept[copies] = False
         for i, count in Counter(documents["source"].to_numpy()[copies].tolist()).items():
             tallies[i].dropped[rule] += count
-        first = documents[np.sort(copies)[:PER_RULE]]
+        first = documents[copies[:PER_RULE]]
         for texts in rows.texts_at(folders, first):
             for text in texts:
                 samples.add(rule, text)
@@ -78,29 +88,31 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
         "vocabulary": size,
         "tokenizer": tokenizer.digest(folder / "tokenizer"),
         "shardsOfPart": -(-max(per_part, 1) // _SHARD_BYTES),
+        "clusters": {str(size): count for size, count in found.sizes.items()},
     }
 
 
-def _copies(
-    run: CurateRun, folders: list[Path], documents: pl.DataFrame, order: Any
-) -> Iterator[tuple[str, Any]]:
-    """(rule, numbers of documents that are copies): first the exact ones, then the near ones."""
+class _Copies(NamedTuple):
+    """The numbers of documents that are copies, ascending, and how many have how many."""
+
+    exact: Hashes
+    near: Hashes
+    sizes: Counter[int]
+
+
+def _copies(run: CurateRun) -> _Copies:
     if run.curation.dedup is None:
-        return
-    first = first_of_each(documents.select("high", "low").to_numpy())
-    yield EXACT, np.flatnonzero(~first)
-    banding = near_banding(run.curation.dedup)
-    if banding is None:
-        return
-    near = documents["near"].to_numpy()
-    bands = (
-        rows.columns_of(folders, [rows.band_name(i)])[rows.band_name(i)].to_numpy()[order]
-        for i in range(banding.bands)
-    )
-    candidates = find_candidates(bands, first & near)
-    shingles = _shingle_sets(folders, documents[candidates.documents])
-    found = near_copies(candidates, shingles, run.curation.dedup.similarity)
-    yield NEAR, np.fromiter((copy for copy, _ in found), np.int64)
+        nothing = np.empty(0, np.uint64)
+        return _Copies(nothing, nothing, Counter())
+    exact, near = removed(*pairs_found(run))
+    ordered = [np.array(sorted(copies), np.uint64) for copies in (exact, near)]
+    return _Copies(ordered[0], ordered[1], cluster_sizes(exact, near))
+
+
+def _places(documents: pl.DataFrame, copies: Hashes) -> Ints:
+    """Where documents of these numbers are in the table, which is sorted by number."""
+    of_all = numbers(documents["part"].to_numpy(), documents["position"].to_numpy())
+    return np.searchsorted(of_all, copies)
 
 
 def _draw(documents: pl.DataFrame, kept: Flags, share: float) -> Flags:
@@ -110,16 +122,6 @@ def _draw(documents: pl.DataFrame, kept: Flags, share: float) -> Flags:
     for drawn in (kept, kept & documents["pair"].to_numpy()):
         held[drawn] = held_out(lots[drawn], share)
     return held
-
-
-def _shingle_sets(folders: list[Path], wanted: pl.DataFrame) -> Iterator[Hashes]:
-    """The sorted set of shingles of each wanted document, in order."""
-    progress = Progress("dedup: compare")
-    for texts in _batched(rows.texts_at(folders, wanted)):
-        shingles = shingle(texts)
-        for i in range(len(texts)):
-            yield shingles.of(i)
-        progress.add(len(texts), sum(map(len, texts)))
 
 
 def _write_keep_list(folder: Path, documents: pl.DataFrame, kept: Flags, held: Flags) -> None:
@@ -134,7 +136,11 @@ def _make_tokenizer(
     """Train or copy the tokenizer; returns the size of its vocabulary."""
     if run.tokenizer is not None:
         tokenizer.copy(run.tokenizer, folder)
-        return int(tokenizer.load(folder).get_vocab_size())
+        return tokenizer.size(tokenizer.load(folder))
+    if run.tokenizer_file is not None:
+        files = listing.load(run).files_of_reference(run.tokenizer_file.name)
+        given_tokenizer.take(run.tokenizer_file, files, folder)
+        return tokenizer.size(tokenizer.load(folder))
     before = pl.col("bytes").cast(pl.UInt64).cum_sum() - pl.col("bytes")
     wanted = (
         training.sort("key", "part", "position")
@@ -142,10 +148,12 @@ def _make_tokenizer(
         .sort("part", "position")
     )
     trained = tokenizer.train(
-        _counted(_batched(rows.texts_at(folders, wanted))), run.vocab_size or 32_000
+        _counted(_batched(rows.texts_at(folders, wanted))),
+        run.vocab_size or 32_000,
+        run.algorithm,
     )
     tokenizer.save(trained, folder)
-    return int(trained.get_vocab_size())
+    return tokenizer.size(trained)
 
 
 def _counted(batches: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -170,27 +178,43 @@ def _batched(pieces: Iterator[list[str]]) -> Iterator[list[str]]:
             yield batch
 
 
-_REMEDIES = {
+_REMEDIES = quarantine.REMEDIES | {
     "missing-field": "name the field that holds the document in spec.sources[].text",
-    "invalid-json": "write one JSON object a line, or correct the format",
-    "invalid-utf8": "convert the files to UTF-8",
     "empty": "check that the files hold text",
-    "too-large": "split the documents",
     "min-words": "lower spec.curation.quality.minWords",
     "max-words": "raise spec.curation.quality.maxWords",
     "syntax-error": "use quality rules Prose unless the documents are Python source",
     "stop-words": "leave out spec.curation.quality unless the documents are English prose",
     "curly-bracket": "use quality rules Code if the documents are Python source",
-    "pii": "use spec.curation.pii.action Redact",
+    "language": "name the language in spec.curation.language.keep",
+    "language-unsure": "lower spec.curation.language.minScore",
+}
+_REMEDIES_OF_GROUPS = {
+    "pii-": "use spec.curation.pii.action Redact",
+    "block-": "correct the block-list",
+    "benchmark-": "raise spec.curation.decontamination.words",
 }
 _REMEDY = "check that the documents suit the rules, or leave out spec.curation.quality"
+
+
+def _remedy(rule: str) -> str:
+    """What to do about a rule that dropped too much."""
+    for group, remedy in _REMEDIES_OF_GROUPS.items():
+        if rule.startswith(group):
+            return remedy
+    if rule not in _REMEDIES and rule in QUALITY_RULES:
+        return (
+            f"change spec.curation.quality.thresholds, or add {rule} to spec.curation.quality.skip"
+        )
+    return _REMEDIES.get(rule, _REMEDY)
 
 
 def _empty(run: CurateRun, tally: Tally) -> PodFailure:
     """The failure of a Dataset of which nothing is left, with what took most of it."""
     if tally.read:
-        rule, count = max(sorted(tally.dropped.items()), key=lambda item: item[1])
-        remedy = _REMEDIES.get("pii" if rule.startswith("pii-") else rule, _REMEDY)
+        lost = tally.dropped + tally.quarantined
+        rule, count = max(sorted(lost.items()), key=lambda item: item[1])
+        remedy = _remedy(rule)
         message = (
             f"none of {tally.read:,} documents is left: rule {rule} dropped {count:,}; {remedy}"
         )

@@ -14,7 +14,8 @@ _SHOWN = 6
 
 def check_text(run: CurateRun, source: Source, tally: Tally) -> None:
     """Raises PodFailure if no record at all of a source holds a document."""
-    if not tally.read or tally.dropped["missing-field"] < tally.read:
+    whole = tally.read - tally.quarantined.total()
+    if not whole or tally.dropped["missing-field"] < whole:
         return
     wanted = f"text field {source.text}"
     if run.task:

@@ -1,14 +1,18 @@
 """Stage `publish`: put the parts together as the Dataset's artifact, and remove what they needed.
 
 tokenizer/          for transformers.AutoTokenizer.from_pretrained
-train/ validation/  token shards, see `cupola_trainer.shards`
+train/ validation/  token shards and their index, see `cupola_trainer.shards`
 pairs/              train.jsonl and validation.jsonl of a Dataset with a task
-curation.json       what was read, dropped and replaced, by source and rule, with samples
+documents/          the documents that stay, see `documents`
+quarantine.jsonl    what could not be read: file, place and reason; none if all could
+dropped/            RULE.jsonl: a few of those that each rule dropped, private data replaced
+curation.json       what was read, dropped and replaced, by source and rule; what is left is like
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections import Counter
@@ -17,13 +21,17 @@ from typing import Any
 
 from cupola_api.artifact import canonical
 from cupola_api.common import Lineage
-from cupola_api.dataset import DatasetSummary
+from cupola_api.dataset import ClusterCount, DatasetSummary
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import listing, work
+from cupola_trainer.curate import documents, listing, quarantine, work
+from cupola_trainer.curate.mixture import Counts, mixture
 from cupola_trainer.curate.tally import Tally, merge, rule_counts
+from cupola_trainer.shards import write_index
 
 SPLITS = ("train", "validation")
 _SAMPLES = 10
+_OWN = ("fields", "firstBad", "pairs")
+"""What stages alone need of a tally."""
 
 
 def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
@@ -31,7 +39,7 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
     done, facts = work.require(work.stage_folder(run, "dedup"), run)
     encoded = work.require_parts(run, "tokenise")
     parts, counted = [part.folder for part in encoded], [part.facts for part in encoded]
-    cleaned = work.require_parts(run, "clean", "samples.json", check_here=False)
+    cleaned = work.require_parts(run, "clean", "samples.json", quarantine.FILE, check_here=False)
     totals = {
         split: {key: sum(c[split][key] for c in counted) for key in counted[0][split]}
         for split in SPLITS
@@ -39,15 +47,22 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
     shutil.copytree(done / "tokenizer", folder / "tokenizer", copy_function=_link)
     for split in SPLITS:
         _join_shards([part / split for part in parts], folder / split)
+        write_index(folder / split, facts["vocabulary"])
         if run.task:
-            _join_lines([part / "pairs" / f"{split}.jsonl" for part in parts], folder, split)
+            name = f"pairs/{split}.jsonl"
+            _join_lines([part / name for part in parts], folder / name)
+    if run.documents:
+        _join_documents([part / documents.FOLDER for part in parts], folder / documents.FOLDER)
     tallies = [Tally.from_json(value) for value in facts["sources"]]
     whole = merge(tallies)
     summary = DatasetSummary(
         documents_read=whole.read,
         documents_kept=whole.kept,
         dropped=rule_counts(whole.dropped),
+        quarantined=rule_counts(whole.quarantined),
         redacted=rule_counts(whole.redacted),
+        clusters=_clusters(facts["clusters"]),
+        languages=rule_counts(whole.languages, most=12) or None,
         tokens=totals["train"]["tokens"],
         validation_tokens=totals["validation"]["tokens"],
         examples=totals["train"]["examples"],
@@ -57,14 +72,39 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
     )
     report = {
         "sources": {
-            source.name: {k: v for k, v in tally.to_json().items() if k not in ("fields", "pairs")}
+            source.name: {k: v for k, v in tally.to_json().items() if k not in _OWN}
             for source, tally in zip(run.sources, tallies, strict=True)
         },
         "splits": totals,
-        "samples": _samples([*(part.folder for part in cleaned), done]),
+        "mixture": _mixture(run, counted, folder / "train", facts["vocabulary"]),
     }
+    listed = [part.folder / quarantine.FILE for part in cleaned]
+    if listed := [path for path in listed if path.exists()]:
+        _join_lines(listed, folder / quarantine.FILE)
+    if classifier := listing.load_classifier(run, listing.load(run)):
+        report["classifier"] = classifier.facts
     (folder / "curation.json").write_bytes(canonical(report))
+    _write_samples([*(part.folder for part in cleaned), done], folder / "dropped")
     return summary.to_json()
+
+
+def _clusters(counts: dict[str, int]) -> list[ClusterCount]:
+    """By size, those without a bound last."""
+    ordered = sorted((int(size) or math.inf, count) for size, count in counts.items())
+    return [
+        ClusterCount(size=None if size == math.inf else int(size), count=count)
+        for size, count in ordered
+    ]
+
+
+def _mixture(
+    run: CurateRun, counted: list[dict[str, Any]], train: Path, vocabulary: int
+) -> dict[str, Any]:
+    """What the documents that stay are like."""
+    counts = Counts()
+    for facts in counted:
+        counts.add(Counts.from_json(facts["mixture"]))
+    return mixture(counts, [source.name for source in run.sources], train, vocabulary).to_json()
 
 
 def lineage(run: CurateRun) -> list[Lineage]:
@@ -73,6 +113,10 @@ def lineage(run: CurateRun) -> list[Lineage]:
     found = [
         Lineage(kind="Source", name=source.name, digest=listed.source_digest(source.name))
         for source in run.sources
+    ]
+    found += [
+        Lineage(kind="Reference", name=file.name, digest=listed.reference_digest(file.name))
+        for file in run.curation.files()
     ]
     return [*found, *([run.tokenizer.lineage()] if run.tokenizer else [])]
 
@@ -86,13 +130,20 @@ def _join_shards(folders: list[Path], target: Path) -> None:
             _link(path, target / f"{number:05d}{path.suffix}")
 
 
-def _join_lines(paths: list[Path], folder: Path, split: str) -> None:
-    target = folder / "pairs" / f"{split}.jsonl"
+def _join_lines(paths: list[Path], target: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     with target.open("wb") as joined:
         for path in paths:
             with path.open("rb") as lines:
                 shutil.copyfileobj(lines, joined)
+
+
+def _join_documents(folders: list[Path], target: Path) -> None:
+    """Number the files of documents anew, in their order."""
+    target.mkdir()
+    files = [path for folder in folders for path in sorted(folder.glob("*.zst"))]
+    for number, path in enumerate(files):
+        _link(path, target / documents.name(number))
 
 
 def _link(source: Path | str, target: Path | str) -> None:
@@ -101,6 +152,14 @@ def _link(source: Path | str, target: Path | str) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _write_samples(folders: list[Path], target: Path) -> None:
+    """A file for each rule, of the beginnings of documents that it dropped."""
+    target.mkdir()
+    for rule, texts in sorted(_samples(folders).items()):
+        lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts]
+        (target / f"{rule}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def _samples(folders: list[Path]) -> dict[str, list[str]]:

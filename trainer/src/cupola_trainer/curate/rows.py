@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 SCHEMA = {
@@ -25,16 +24,16 @@ SCHEMA = {
     "key": pl.UInt64,
     "lot": pl.UInt64,
     "bytes": pl.UInt32,
-    "near": pl.Boolean,
     "pair": pl.Boolean,
     "text": pl.String,
     "input": pl.String,
     "output": pl.String,
+    "url": pl.String,
+    "date": pl.String,
 }
 """part and position: where it was read. position counts within the part. source: place in the run's list. high, low, key, lot: see
-`identity`. bytes: of text. near: whether it is long enough for near dedup. pair: whether it has
-input and output. Then the columns
-`band00`, `band01`, ... of uint64 where near dedup is on."""
+`identity`. bytes: of text. pair: whether it has input and output. url, date: where a
+crawler fetched it, and when, if the source says so."""
 
 PREFIX = "rows-"
 """How the names of all files begin."""
@@ -52,17 +51,9 @@ KEEP = "keep.parquet"
 _ROW_GROUP = 1024
 
 
-def table(columns: dict[str, Any], bands: npt.NDArray[np.uint64]) -> pl.DataFrame:
-    """Rows in memory: the columns of SCHEMA, and uint64[rows, bands]."""
-    numbered = {band_name(i): bands[:, i] for i in range(bands.shape[1])}
-    return pl.DataFrame(
-        {**columns, **numbered}, schema={**SCHEMA, **dict.fromkeys(numbered, pl.UInt64)}
-    )
-
-
-def band_name(number: int) -> str:
-    """The column of a band."""
-    return f"band{number:02d}"
+def table(columns: dict[str, Any]) -> pl.DataFrame:
+    """Rows in memory: the columns of SCHEMA."""
+    return pl.DataFrame(columns, schema=SCHEMA)
 
 
 def slices(parts: int) -> int:
@@ -102,7 +93,7 @@ def columns_of(folders: Sequence[Path], names: Sequence[str]) -> pl.DataFrame:
 
 
 def between(folders: Sequence[Path], low: int, high: int, count: int) -> pl.DataFrame:
-    """The rows of all parts with `low <= key < high`, without bands; `count`: of slices."""
+    """The rows of all parts with `low <= key < high`; `count`: of slices."""
     begins = prefixes(low, high, count)
     return _scan(folders, list(SCHEMA), *begins).filter(in_range(low, high)).collect()
 
@@ -134,7 +125,7 @@ def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str
 def _scan(folders: Sequence[Path], names: Sequence[str], *begins: str) -> pl.LazyFrame:
     paths = [path for folder in folders for path in files(folder, *(begins or (PREFIX,)))]
     if not paths:
-        return pl.LazyFrame(schema={name: SCHEMA.get(name, pl.UInt64) for name in names})
+        return pl.LazyFrame(schema={name: SCHEMA[name] for name in names})
     return pl.scan_parquet(paths).select(names)
 
 

@@ -12,7 +12,8 @@ from cupola_api.dataset import Format, Source
 from cupola_api.errors import plain
 from cupola_api.outcome import FailureClass
 from cupola_trainer import storage
-from cupola_trainer.curate import unreadable
+from cupola_trainer.curate import path_list, unreadable
+from cupola_trainer.curate.spread import spread
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import Place, S3Place, s3
 
@@ -21,6 +22,8 @@ _PLAIN = {
     Format.PARQUET: (".parquet",),
     Format.TEXT: (".txt", ".md"),
     Format.PYTHON: (".py",),
+    Format.WARC: (".warc", ".warc.gz"),
+    Format.WET: (".wet", ".wet.gz"),
 }
 _COMPRESSED = {Format.JSONL, Format.TEXT}
 
@@ -32,10 +35,16 @@ def walk(source: Source) -> list[tuple[str, Place, int]]:
     Raises PodFailure if the source is missing or holds no file of its format, OSError if storage
     does not answer.
     """
-    root = storage.place_of(source.uri)
     place = plain(source.uri, unreadable.LONGEST)
+    root = storage.place_of(source.uri)
+    there: list[tuple[str, Place, int]] | None
     try:
-        there = _in_bucket(root) if isinstance(root, S3Place) else _on_disk(root, source.format)
+        if path_list.is_list(source):
+            there = path_list.listed(source)
+        elif isinstance(root, S3Place):
+            there = _in_bucket(root)
+        else:
+            there = _on_disk(root, source.format)
     except OSError as error:
         raise unreadable.failure(source, source.uri, error) from error
     if there is None:
@@ -66,7 +75,7 @@ def walk(source: Source) -> list[tuple[str, Place, int]]:
                 "the file",
                 FailureClass.DATA,
             )
-    return found
+    return spread(found, source.max_files)
 
 
 def suffixes(form: Format) -> tuple[str, ...]:
@@ -78,6 +87,8 @@ def suffixes(form: Format) -> tuple[str, ...]:
 
 def place_in(source: Source, relative: str) -> Place:
     """The place of a listed file of a source. Raises OSError if storage does not answer."""
+    if path_list.is_list(source):
+        return path_list.place_of(source, relative)
     root = storage.place_of(source.uri)
     if isinstance(root, S3Place):
         return root if root.name == relative and s3.find(root) else root / relative

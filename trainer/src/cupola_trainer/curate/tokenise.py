@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tokenizers import Tokenizer
 
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import rows, tokenizer, work
+from cupola_trainer.curate.documents import FOLDER, write_documents
+from cupola_trainer.curate.encode import Encoder
+from cupola_trainer.curate.mixture import Counts
 from cupola_trainer.curate.progress import Progress
-from cupola_trainer.shards import dtype_for, write_shard
+from cupola_trainer.shards import write_shard
 
 SPLITS = ("train", "validation")
 _BATCH = 1 << 20
@@ -31,25 +33,31 @@ def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     wanted = rows.prefixes(first, last, rows.slices(run.parts))
     cleaned = work.require_parts(run, "clean", *wanted, check_here=False)
     folders = [part.folder for part in cleaned]
-    encoder = tokenizer.load(done / "tokenizer")
+    encoder = Encoder(tokenizer.load(done / "tokenizer"))
     progress = Progress(f"tokenise {part}")
     counts = {split: {"documents": 0, "tokens": 0, "examples": 0} for split in SPLITS}
+    mixed = Counts()
+    names = [source.name for source in run.sources]
     shards = facts["shardsOfPart"]
     for shard in range(part * shards, (part + 1) * shards):
         low, high = (edge * rows.KEYS // (run.parts * shards) for edge in (shard, shard + 1))
         found = _documents(run, folders, done, low, high)
+        if run.documents and found.height:
+            write_documents(folder / FOLDER, shard, found, names)
         for split in SPLITS:
             chosen = found.filter(pl.col("held") == (split == "validation"))
             encoded = _encode(encoder, chosen["text"], progress)
             write_shard(folder / split, shard, encoded, facts["vocabulary"])
+            lengths = [len(tokens) for tokens in encoded]
             counts[split]["documents"] += len(encoded)
-            counts[split]["tokens"] += sum(map(len, encoded))
+            counts[split]["tokens"] += sum(lengths)
+            mixed.see((names[i] for i in chosen["source"]), chosen["text"].to_list(), lengths)
             if run.task:
                 paired = chosen.filter(pl.col("input").is_not_null())
                 counts[split]["examples"] += paired.height
                 _append_pairs(folder / "pairs" / f"{split}.jsonl", paired)
     progress.say()
-    return counts
+    return {**counts, "mixture": mixed.to_json()}
 
 
 def _documents(
@@ -64,10 +72,8 @@ def _documents(
     return found.sort("key", "high", "low", "part", "position")
 
 
-def _encode(encoder: Tokenizer, texts: pl.Series, progress: Progress) -> list[array[int]]:
+def _encode(encoder: Encoder, texts: pl.Series, progress: Progress) -> list[array[int]]:
     """Token ids of each document, closed by the end token."""
-    code = "H" if dtype_for(encoder.get_vocab_size()).itemsize == 2 else "I"
-    end = array(code, [tokenizer.end_id(encoder)])
     encoded = []
     batch: list[str] = []
     size = 0
@@ -75,8 +81,7 @@ def _encode(encoder: Tokenizer, texts: pl.Series, progress: Progress) -> list[ar
         batch.append(text)
         size += len(text)
         if size >= _BATCH or i == len(texts):
-            encodings = encoder.encode_batch_fast(batch, add_special_tokens=False)
-            encoded += [array(code, encoding.ids) + end for encoding in encodings]
+            encoded += encoder.encode(batch)
             progress.add(len(batch), size)
             batch, size = [], 0
     return encoded

@@ -1,6 +1,7 @@
-"""The tokenizer of a Dataset: byte-level BPE, trained on its text or taken from another Dataset.
+"""The tokenizer of a Dataset: trained on its text, or taken from another Dataset or a file.
 
-Byte-pair encoding on words of bytes (Sennrich et al. 2016, arXiv 1508.07909; Radford et al. 2019).
+Byte-pair encoding on words of bytes (Sennrich et al. 2016, arXiv 1508.07909; Radford et al. 2019),
+or WordPiece on them (Schuster and Nakajima 2012).
 Words are cut as GPT-4 cuts them, with two changes for code: a line end keeps the indentation after
 it, so that a block's depth is one token, and no English contractions, which cut quoted names.
 """
@@ -11,16 +12,18 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from cupola_api.artifact import hash_file
+from cupola_api.dataset import TokenizerAlgorithm
 from cupola_api.outcome import FailureClass
 from cupola_api.run import Input
+from cupola_trainer import storage
 from cupola_trainer.pairs import CHAT_TEMPLATE
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS
-from cupola_trainer.storage import open_input
 
 FILE = "tokenizer.json"
 _CONFIG = "tokenizer_config.json"
@@ -34,31 +37,47 @@ _KINDS_OF_WORDS = (
     r"\s+(?!\S)",  # spaces, but for the one that belongs to what follows
     r"\s+",
 )
+LONGEST_WORD = 64
+"""Characters of a word, at most, for WordPiece: its time grows with the square."""
 WORDS = "|".join(_KINDS_OF_WORDS)
 """What a text is cut into before pairs of bytes are merged; no token crosses a cut."""
 
 
-def train(texts: Iterator[list[str]], vocab_size: int) -> Tokenizer:
+def train(
+    texts: Iterator[list[str]],
+    vocab_size: int,
+    algorithm: TokenizerAlgorithm = TokenizerAlgorithm.BPE,
+) -> Tokenizer:
     """Train on texts; the same texts in the same order give the same tokenizer.
 
     Little text can give fewer entries than `vocab_size`, never more.
     """
-    tokenizer = Tokenizer(models.BPE())
+    cuts = [pre_tokenizers.Split(Regex(WORDS), "isolated")]
+    if algorithm is TokenizerAlgorithm.BPE:
+        tokenizer = Tokenizer(models.BPE())
+        trainer: Any = trainers.BpeTrainer(**_options(vocab_size))
+    else:
+        # All bytes are known, so nothing is unknown; but the library wants to know what would be.
+        longest = 4 * LONGEST_WORD + 1
+        model = models.WordPiece(unk_token=PAD_TOKEN, max_input_chars_per_word=longest)
+        tokenizer = Tokenizer(model)
+        trainer = trainers.WordPieceTrainer(**_options(vocab_size), continuing_subword_prefix="")
+        cuts.append(pre_tokenizers.Split(Regex(rf"[\s\S]{{1,{LONGEST_WORD}}}"), "isolated"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(WORDS), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
+        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=list(SPECIAL_TOKENS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def _options(vocab_size: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocab_size,
+        "special_tokens": list(SPECIAL_TOKENS),
+        "initial_alphabet": pre_tokenizers.ByteLevel.alphabet(),
+        "show_progress": False,
+    }
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
@@ -78,7 +97,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
 
 def copy(source: Input, folder: Path) -> None:
     """Take the tokenizer of another Dataset, file by file. Raises PodFailure if it has none."""
-    theirs = open_input(source, "tokenizer/") / "tokenizer"
+    theirs = storage.open_input(source, "tokenizer/") / "tokenizer"
     if not (theirs / FILE).is_file():
         raise PodFailure(
             "TokenizerMissing",
@@ -89,6 +108,11 @@ def copy(source: Input, folder: Path) -> None:
     folder.mkdir()
     for name in (FILE, _CONFIG, _SPECIAL):
         shutil.copyfile(theirs / name, folder / name)
+
+
+def size(tokenizer: Tokenizer) -> int:
+    """How many ids there are, from 0 to the largest."""
+    return max(tokenizer.get_vocab().values()) + 1
 
 
 def load(folder: Path) -> Tokenizer:

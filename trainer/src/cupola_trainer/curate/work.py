@@ -1,6 +1,7 @@
 """Where the stages of a run meet in storage, and how a stage makes its folder appear at once.
 
     <run folder>/work/clean/00003/       what one pod of a stage made, sealed by a manifest
+    <run folder>/work/match/00003/
     <run folder>/work/dedup/
     <run folder>/work/tokenise/00003/
     <run folder>/artifact/               the Dataset
@@ -9,8 +10,8 @@ On a disk a folder is filled under a name of its own, sealed, and renamed. A pod
 nothing that counts; of two that do the same work the first to rename wins, and both made the same
 bytes. In S3 its files are put one by one and its manifest last: until then it is not there, and a
 twin puts the same bytes over it. What a later stage reads of it is brought to the machine, below
-TMPDIR: `clean` needs room for its part and its rows, `dedup` for the rows of all parts, `tokenise`
-for a slice of those and its range, `publish` for the Dataset.
+TMPDIR: `clean` needs room for its part and its rows, `match` for its range of signatures, `dedup` for
+the rows of all parts, `tokenise` for a slice of those and its range, `publish` for the Dataset.
 """
 
 from __future__ import annotations
@@ -74,6 +75,22 @@ def sealed(folder: Place, run: CurateRun) -> Manifest | None:
     except ArtifactInvalid:
         return None
     return manifest if manifest.run == run.digest else None
+
+
+def are_there(run: CurateRun, stage: str, count: int) -> bool:
+    """Whether all `count` parts of a stage are sealed, going by their manifests.
+
+    A pod that asks after it sealed its own part sees all those that were sealed before: so of all
+    pods the last one sees them all. Raises OSError if storage does not answer.
+    """
+    for part in range(count):
+        try:
+            manifest, _ = storage.read_manifest(stage_folder(run, stage, part))
+        except ArtifactInvalid:
+            return False
+        if manifest.run != run.digest:
+            return False
+    return True
 
 
 def require(folder: Place, run: CurateRun, *only: str, check_here: bool = True) -> Made:

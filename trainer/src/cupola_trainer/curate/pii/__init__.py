@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from cupola_api.dataset import PiiKind
-from cupola_trainer.curate.pii import account, contact, network, secret
+from cupola_trainer.curate.pii import account, contact, keyed, network, secret
 
 FINDERS = (
     *secret.FINDERS,
@@ -24,6 +24,8 @@ FINDERS = (
     *network.FINDERS,
 )
 """In the order in which they are applied: what may lie inside another comes after it."""
+
+SCREENS = frozenset(finder.screen for finder in FINDERS if finder.screen)
 
 PLACEHOLDERS = {
     PiiKind.EMAIL: b"<EMAIL>",
@@ -45,8 +47,12 @@ def rule_name(kind: PiiKind) -> str:
     return "pii-" + PLACEHOLDERS[kind].strip(b"<>").decode().lower().replace("_", "-")
 
 
-def redact(text: str, kinds: Collection[PiiKind]) -> tuple[str, Counter[PiiKind]]:
+def redact(
+    text: str, kinds: Collection[PiiKind], key: bytes | None = None
+) -> tuple[str, Counter[PiiKind]]:
     """The text with every finding of `kinds` replaced, and how many of each kind there were.
+
+    With a `key` a placeholder is the same for the same finding, and differs for another.
 
     What is left is searched again until nothing is found: a number that ran into another one is one
     of its own once the other is replaced.
@@ -55,20 +61,25 @@ def redact(text: str, kinds: Collection[PiiKind]) -> tuple[str, Counter[PiiKind]
     counts: Counter[PiiKind] = Counter()
     for _ in range(_ROUNDS):
         before = counts.total()
+        worth = {screen: screen.search(data) is not None for screen in SCREENS}
         for finder in FINDERS:
-            spans = finder.find(data) if finder.kind in kinds else []
+            wanted = finder.kind in kinds and (not finder.screen or worth[finder.screen])
+            spans = finder.find(data) if wanted else []
             if spans:
                 counts[finder.kind] += len(spans)
-                data = _replace(data, spans, PLACEHOLDERS[finder.kind])
+                data = _replace(data, spans, PLACEHOLDERS[finder.kind], key)
         if counts.total() == before:
             break
     return (data.decode() if counts else text), counts
 
 
-def _replace(data: bytes, spans: list[tuple[int, int]], placeholder: bytes) -> bytes:
+def _replace(
+    data: bytes, spans: list[tuple[int, int]], placeholder: bytes, key: bytes | None
+) -> bytes:
     pieces = []
     position = 0
     for start, end in spans:
-        pieces += [data[position:start], placeholder]
+        shown = keyed.placeholder(placeholder, data[start:end], key) if key else placeholder
+        pieces += [data[position:start], shown]
         position = end
     return b"".join([*pieces, data[position:]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupola_api.dataset import PiiKind
 from cupola_trainer.curate.patterns import pattern
-from cupola_trainer.curate.pii.finder import Finder, Span, digits, stands_alone
+from cupola_trainer.curate.pii.finder import MARKS, NUMBERS, Finder, Span, digits, stands_alone
 
 _IBAN_LENGTHS = {
     country: int(length)
@@ -100,6 +100,7 @@ FINDERS = (
         PiiKind.IBAN,
         pattern(rb"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?"),
         _check_iban,
+        screen=MARKS,
     ),
     Finder(
         PiiKind.CREDIT_CARD,
@@ -108,8 +109,9 @@ FINDERS = (
             rb"|\d{4} \d{6} \d{4,5}|\d{4}-\d{6}-\d{4,5}|\d{14,19})\b"
         ),
         _check_card,
+        screen=NUMBERS,
     ),
-    Finder(PiiKind.SSN, pattern(rb"\b\d{3}-\d{2}-\d{4}\b"), _check_ssn),
+    Finder(PiiKind.SSN, pattern(rb"\b\d{3}-\d{2}-\d{4}\b"), _check_ssn, screen=NUMBERS),
     Finder(
         PiiKind.SSN,
         pattern(
@@ -117,5 +119,6 @@ FINDERS = (
             rb"(\d{3} ?\d{2} ?\d{4})\b"
         ),
         _check_ssn,
+        screen=NUMBERS,
     ),
 )

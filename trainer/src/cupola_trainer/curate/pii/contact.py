@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupola_api.dataset import PiiKind
 from cupola_trainer.curate.patterns import pattern
-from cupola_trainer.curate.pii.finder import Finder, Span, digits, stands_alone
+from cupola_trainer.curate.pii.finder import NUMBERS, Finder, Span, digits, stands_alone
 
 _COUNTRIES = (
     "ac ad ae af ag ai al am ao ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt "
@@ -19,13 +19,38 @@ _COUNTRIES = (
 _GENERIC = (
     "com org net edu gov mil int info biz name pro coop aero museum jobs mobi travel tel cat asia "
     "xyz online site tech store cloud email app dev page blog shop club top live life world today "
-    "group team agency studio design media news network digital solutions services systems company "
-    "consulting academy institute university school science health care center community foundation "
-    "ngo global social space website work works zone host link one vip fun art london berlin paris "
-    "nyc tokyo amsterdam swiss bayern koeln hamburg wien"
+    "group team agency studio design media news network digital solutions services systems "
+    "company consulting academy institute university school science health care center community "
+    "foundation ngo global social space website work works zone host link one vip fun art london "
+    "berlin paris nyc tokyo amsterdam swiss bayern koeln hamburg wien accountants actor adult "
+    "africa apartments arab archi army associates attorney auction auto baby bank barcelona "
+    "beauty beer bible bike bio boston boutique broker brussels builders business cafe camp "
+    "capital careers casa cash catering catholic charity chat church city claims cleaning clinic "
+    "clothing coach coffee college cologne computer condos construction contractors cooking cool "
+    "country coupons courses credit cruises dance dating deals delivery democrat dental dentist "
+    "diamonds diet directory discount doctor dog domains download durban earth eco education "
+    "energy engineer engineering enterprises equipment estate eus expert exposed express fail "
+    "faith family fans farm fashion film finance financial fish fishing fitness flights florist "
+    "flowers football forsale forum frl fund furniture futbol fyi gal gallery game games garden "
+    "gay gent gift gifts gives glass gmbh gold golf graphics gratis green gripe guide guitars "
+    "guru hair haus healthcare hiphop hockey holdings holiday homes horse hospital hosting hotel "
+    "house icu immo immobilien inc industries ink insure international investments irish ist "
+    "istanbul jetzt jewelry juegos kim kitchen kiwi kyoto land law lawyer lease legal lgbt "
+    "limited limo llc loan loans lol love ltd ltda luxe luxury madrid maison management market "
+    "marketing mba melbourne memorial men miami moda moe money monster mortgage moscow movie "
+    "music nagoya navy nexus ninja nrw okinawa ooo organic partners party pet pharmacy photo "
+    "photography photos physio pics pictures pink pizza plumbing poker press productions promo "
+    "properties property pub quebec racing realty recipes rehab reise reisen rent rentals repair "
+    "republican restaurant review reviews rich rio rip rocks rodeo ruhr ryukyu saarland sale "
+    "salon sarl sbs schule scot security sexy shoes shopping singles ski soccer software solar "
+    "soy storage study sucks supplies supply support surf surgery sydney taipei tatar tattoo tax "
+    "taxi technology tennis theater theatre tickets tienda tips tires tirol tools tours town toys "
+    "trade trading training tube uno vacations vegas ventures vet viajes villas vin vision "
+    "vlaanderen vodka vote voting voyage wales webcam wedding wiki win wine wtf yoga yokohama"
 )
 _TOP_LEVEL = frozenset(_COUNTRIES.split()) | frozenset(_GENERIC.split())
-"""Top-level domains that people have addresses in: `x@self.weight` is an expression, not one."""
+"""Top-level domains that people have addresses in: `x@self.weight` is an expression, not one. Left
+out are those that are more often names of attributes (`run`, `fit`, `style`)."""
 
 _RESERVED = (b"example.com", b"example.org", b"example.net")
 """Second-level domains set aside for documentation (RFC 2606); `.example` and the like are no
@@ -60,7 +85,7 @@ def _american(number: bytes) -> bool:
 
 
 def _check_american(text: bytes, start: int, end: int) -> Span | None:
-    number = digits(text[start:end])[-10:]
+    number = digits(text[start:end].lower().partition(b"x")[0])[-10:]  # without its extension
     alone = stands_alone(text, start, end, not_before=b".-+/")
     return (start, end) if alone and _american(number) else None
 
@@ -88,6 +113,23 @@ def _check_named(text: bytes, start: int, end: int) -> Span | None:
     return (start, end) if stands_alone(text, start, end, not_before=b"") else None
 
 
+_NAMED = (
+    "tel|tels|telephone|phone|phones|fax|mobile|mob|cell|cellphone|whatsapp|hotline|handy|mobil|gsm"
+    "|tél|téléphone|teléfono|móvil|celular|telefono|telefone|telefon|telefoon|telefax"
+).encode()
+"""Words that name a telephone number that follows."""
+_ASKED = (
+    rb"(?:call|dial|ring|text|reach|contact)(?: (?:me|us|him|her|them|you))?"
+    rb"(?: (?:at|on|under|number|no\.?|now))?:? |\b(?:t|m|f|p|ph)[.:] ?"
+)
+"""Words after which a number is one only if it is written like one."""
+_NATIONAL = (
+    rb"\(?0\d{1,4}\)?(?: ?[/\-] ?| |\.)\d{2,8}(?:[ .\-]\d{2,4}){0,3}"
+    rb"|0[1-9]\d{7,9}|[2-9]\d{2} [2-9]\d{2} \d{4}|\d{2} 9?\d{4}-\d{4}"
+    rb"|\d{3} \d{3} \d{3}|\d{2} \d{3} \d{2} \d{2}"
+)
+"""The trunk prefix 0, an area code and groups or none; or as America, Brazil, Spain and Poland
+write it."""
 _IN_URL = pattern(rb"://[^\s/@]*$")
 _DATE = pattern(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
@@ -103,24 +145,30 @@ FINDERS = (
     ),
     Finder(
         PiiKind.PHONE,
-        pattern(rb"\+[1-9]\d{0,2}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,12}(?:[ .\-]\d{2,8}){0,5}\b"),
+        pattern(rb"\+[1-9]\d{0,2}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,12}(?:[ .\-/]\d{2,8}){0,5}\b"),
         _check_international,
         hint=b"+",
     ),
     Finder(
         PiiKind.PHONE,
         pattern(
-            rb"(?:1[ .\-])?(?:\([2-9]\d{2}\) ?[2-9]\d{2}[ .\-]\d{4}"
-            rb"|[2-9]\d{2}-[2-9]\d{2}-\d{4}|[2-9]\d{2}\.[2-9]\d{2}\.\d{4})\b"
+            rb"(?:(?:00)?1[ .\-])?(?:\([2-9]\d{2}\) ?[2-9]\d{2}[ .\-]\d{4}"
+            rb"|[2-9]\d{2}-[2-9]\d{2}-\d{4}|[2-9]\d{2}\.[2-9]\d{2}\.\d{4})"
+            rb"(?: ?(?:x|ext\.?) ?\d{1,6})?\b"
         ),
         _check_american,
+        screen=NUMBERS,
     ),
     Finder(
         PiiKind.PHONE,
-        pattern(
-            rb"(?i)\b(?:tel|telephone|phone|fax|mobile|cell|whatsapp|telefon|hotline)\b"
-            rb"[^0-9\n+(]{0,16}([+(]{0,2}\d[\d ()./\-]{5,20}\d)\b"
-        ),
+        pattern(rb"(?i)\b(?:" + _NAMED + rb")\b[^0-9\n+(]{0,16}([+(]{0,2}\d[\d ()./\-]{5,20}\d)\b"),
         _check_named,
+        screen=NUMBERS,
+    ),
+    Finder(
+        PiiKind.PHONE,
+        pattern(rb"(?i)\b(?:" + _ASKED + rb")(" + _NATIONAL + rb")\b"),
+        _check_named,
+        screen=NUMBERS,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cupola_api.dataset import PiiKind
-from cupola_trainer.curate.patterns import Pattern
+from cupola_trainer.curate.patterns import Pattern, pattern
 
 Span = tuple[int, int]
 _INSIDE_A_WORD = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
@@ -22,6 +22,9 @@ class Finder(NamedTuple):
     """The text and where the match begins and ends -> what of it is private, or None."""
     hint: bytes = b""
     """Text without these bytes holds no match."""
+    screen: Pattern | None = None
+    """Text without a match of this holds none of `pattern`; several finders share one, so that most
+    text is read once for all of them."""
 
     def find(self, text: bytes) -> list[Span]:
         """Where the private data lies, in order."""
@@ -30,6 +33,19 @@ class Finder(NamedTuple):
         group = 1 if self.pattern.groups else 0
         spans = (self.check(text, *match.span(group)) for match in self.pattern.finditer(text))
         return [span for span in spans if span]
+
+
+NUMBERS = pattern(rb"\d(?:[ ()./\-]{0,4}\d){6}")
+"""Seven digits, however they are grouped."""
+MARKS = pattern(
+    rb"(?:AKIA|ASIA)[A-Z2-7]{4}|gh[pousr]_\w{4}|github_pat_|glpat-|xox[abeprs]-\w|AIza\w|ya29\.\w"
+    rb"|[rs]k_live_|sk-(?:ant|proj|svca|\w{8})|hf_\w{8}|npm_\w{8}|pypi-AgE|SG\.\w{4}|dop_v1_|eyJ\w{4}"
+    rb"|(?i:aws_?secret_?)"
+    rb"|\b[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}"
+    rb"|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
+    rb"|\b[23][0-9A-Fa-f]{3}:[0-9A-Fa-f]{0,4}:"
+)
+"""How keys of vendors begin, and what every IBAN and address of the Internet holds."""
 
 
 def stands_alone(text: bytes, start: int, end: int, *, not_before: bytes = b".-") -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupola_api.dataset import PiiKind
 from cupola_trainer.curate.patterns import pattern
-from cupola_trainer.curate.pii.finder import Finder, Span
+from cupola_trainer.curate.pii.finder import MARKS, Finder, Span
 
 _SHAPES = (
     rb"(?:AKIA|ASIA)[A-Z2-7]{16}",  # AWS access key id
@@ -65,7 +65,7 @@ FINDERS = (
         _check_private_key,
         hint=b"PRIVATE KEY",
     ),
-    Finder(PiiKind.SECRET, pattern(b"|".join(_SHAPES)), _check_key),
+    Finder(PiiKind.SECRET, pattern(b"|".join(_SHAPES)), _check_key, screen=MARKS),
     Finder(
         PiiKind.SECRET,
         pattern(
@@ -82,5 +82,6 @@ FINDERS = (
             rb"([A-Za-z0-9/+]{40})"
         ),
         _check_key,
+        screen=MARKS,
     ),
 )

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cupola_trainer.curate import prose
+from cupola_api.filters import Quality, QualityRules, rules_of
+from cupola_trainer.curate.filters import gopher
+from cupola_trainer.curate.filters.quality import judge
 from cupola_trainer.curate.texts import Texts
 
 GOOD = (
@@ -15,8 +17,10 @@ GOOD = (
 )
 
 DROPPED = {
-    "mean-word-length": "a b c d e f g h i j k l m n o p",
-    "symbols": "#one #two three four five six seven eight nine ten #three",
+    "short-words": "a b c d e f g h i j k l m n o p",
+    "long-words": "Donaudampfschifffahrt Eisenbahnknotenpunkt Hochofenschlacke",
+    "hash-signs": "#one #two three four five six seven eight nine ten #three",
+    "dots": "one... two three... four five six seven eight nine ten",
     "bullets": "- one\n* two\n\u2022 three\n- four",
     "ellipses": "Read more about it...\nAnd then this happened\u2026\nA whole line.",
     "alphabetic-words": "total 12 34 56 78 sum",
@@ -25,12 +29,21 @@ DROPPED = {
     "lorem-ipsum": "The page said Lorem ipsum dolor sit amet to all.",
     "curly-bracket": "The body of a function stands between { and the other one.",
     "duplicate-lines": "Same line here.\nSame line here.\nAnother one.",
+    "duplicate-line-characters": "A long line that is there twice.\n" * 2 + "a.\nb.\nc.\nd.\ne.",
     "duplicate-paragraphs": "One and\nthe same.\n\nOne and\nthe same.\n\nAnother.",
-    "repeated-n-grams": "buy now and save " * 8,
+    "duplicate-paragraph-characters": "A long one that is\nthere twice.\n\n" * 2
+    + "a\n\nb\n\nc\n\nd",
+    "top-2-gram": "buy now or buy now and buy now",
+    "top-3-gram": "buy it now or buy it now and buy it now",
+    "top-4-gram": "buy it right now or buy it right now and buy it right now",
+    "repeated-5-grams": "buy now and save " * 8,
+    "repeated-10-grams": "one two three four five six seven eight nine ten " * 2,
 }
 NEARLY = {
-    "mean-word-length": "abc def ghi",
-    "symbols": "#one two three four five six seven eight nine ten",
+    "short-words": "abc def ghi",
+    "long-words": "Eisenbahn Hochofen Schlacke",
+    "hash-signs": "#one two three four five six seven eight nine ten",
+    "dots": "one... two three four five six seven eight nine ten ........... eleven" + " ." * 20,
     "bullets": "- one\n- two\n- three\nfour",
     "ellipses": "Wait...\nOne.\nTwo.\nThree.",
     "alphabetic-words": "one two three four 5",
@@ -40,28 +53,30 @@ NEARLY = {
     "curly-bracket": "Round (brackets) and [square] ones are fine.",
     "duplicate-lines": "Same.\nSame.\nThe first of two quite long lines.\nThe second of the long ones.",
     "duplicate-paragraphs": "Same.\n\nSame.\n\nOne quite long paragraph.\n\nAnother long paragraph.",
-    "repeated-n-grams": GOOD,
 }
 
 
-@pytest.mark.parametrize("rule", prose.RULES)
+def only(rule: str) -> Quality:
+    """The rules of prose but all others."""
+    others = [name for name in rules_of(QualityRules.PROSE) if name != rule]
+    return Quality(min_words=0, skip=others)
+
+
+@pytest.mark.parametrize("rule", DROPPED)
 def test_rule_drops_what_it_is_for_and_nothing_nearly_like_it(rule: str) -> None:
-    batch = [NEARLY[rule], DROPPED[rule], GOOD]
-    assert prose.RULES[rule](Texts(batch)).tolist() == [False, True, False]
+    judged = judge([NEARLY.get(rule, GOOD), DROPPED[rule], GOOD], only(rule))
+    assert judged.rules == [None, rule, None]
 
 
-@pytest.mark.parametrize("rule", prose.RULES)
-def test_rule_takes_an_empty_batch_and_an_empty_document(rule: str) -> None:
-    assert prose.RULES[rule](Texts([])).tolist() == []
-    assert len(prose.RULES[rule](Texts([""]))) == 1
+def test_good_prose_breaks_no_rule() -> None:
+    assert judge([GOOD, GOOD], Quality()).rules == [None, None]
 
 
 def test_dots_of_a_long_row_count_as_one_ellipsis() -> None:
     contents = "The chapter about iron ............ 12 and the rest of it follows here now"
-    assert not prose.symbols(Texts([contents])).any()
+    assert gopher.symbols(Texts([contents]))["dots"].tolist() == [1 / 14]
 
 
-def test_a_document_that_repeats_long_passages_but_no_line_is_found() -> None:
-    passage = " ".join(f"word{i}" for i in range(30))
-    document = f"first {passage} middle {passage} last"
-    assert prose.repeated_n_grams(Texts([document])).tolist() == [True]
+def test_letters_of_any_script_make_a_word_alphabetic() -> None:
+    values = gopher.alphabetic_words(Texts(["печь 漢字 12 --", ""]))["alphabetic-words"]
+    assert values.tolist() == [0.5, 1.0]

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupola_trainer.curate.repetition import NGrams, find_repeats, repeated_spans
+from cupola_trainer.curate.filters.repetition import (
+    NGrams,
+    find_repeats,
+    n_gram_shares,
+    repeated_spans,
+)
 from cupola_trainer.curate.texts import Texts, mix
 
 WORDS = st.lists(st.sampled_from(["aa", "b", "ccc", "d"]), max_size=40)
@@ -61,3 +66,10 @@ def test_nothing_repeats_in_nothing() -> None:
     texts = Texts([""])
     assert NGrams(texts).top(2).tolist() == [0.0]
     assert [s.tolist() for s in repeated_spans(texts, texts.lines)] == [[0.0], [0.0]]
+
+
+def test_a_document_that_repeats_long_passages_but_no_line_is_found() -> None:
+    passage = " ".join(f"word{i}" for i in range(30))
+    shares = n_gram_shares(Texts([f"first {passage} middle {passage} last"]))
+    assert shares["top-2-gram"] < 0.2
+    assert shares["repeated-10-grams"] > 0.4

@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from cupola_trainer.curate.filters.spans import Values, ratio
 from cupola_trainer.curate.texts import Flags, Hashes, Ints, Spans, Texts, mix, n_grams
-
-Shares = npt.NDArray[np.float64]
 
 
 class Repeats(NamedTuple):
@@ -47,7 +45,7 @@ def find_repeats(hashes: Hashes, positions: Ints) -> Repeats:
     return Repeats(position[begins[several]], counts[several], position[again])
 
 
-def repeated_spans(texts: Texts, spans: Spans) -> tuple[Shares, Shares]:
+def repeated_spans(texts: Texts, spans: Spans) -> tuple[Values, Values]:
     """Share of spans that occurred before in their document; share of its characters in those."""
     lengths = texts.lengths(spans)
     later = find_repeats(_within(texts.hashes(spans), spans), np.arange(len(lengths))).later
@@ -55,7 +53,26 @@ def repeated_spans(texts: Texts, spans: Spans) -> tuple[Shares, Shares]:
     count = np.bincount(spans.document[later], minlength=documents)
     characters = np.bincount(spans.document[later], lengths[later], documents)
     total = np.bincount(spans.document, lengths, documents)
-    return _share(count, spans.counts), _share(characters, total)
+    return ratio(count, spans.counts), ratio(characters, total)
+
+
+def line_shares(texts: Texts) -> dict[str, Values]:
+    """Shares of lines and of paragraphs that occurred before, and of characters in those."""
+    lines, line_characters = repeated_spans(texts, texts.lines)
+    paragraphs, paragraph_characters = repeated_spans(texts, texts.paragraphs)
+    return {
+        "duplicate-lines": lines,
+        "duplicate-line-characters": line_characters,
+        "duplicate-paragraphs": paragraphs,
+        "duplicate-paragraph-characters": paragraph_characters,
+    }
+
+
+def n_gram_shares(texts: Texts) -> dict[str, Values]:
+    """Shares of characters in the most frequent n-gram (2 to 4 words), or in repeated ones (5 to 10)."""
+    grams = NGrams(texts)
+    top = {f"top-{n}-gram": grams.top(n) for n in (2, 3, 4)}
+    return {**top, **{f"repeated-{n}-grams": grams.repeated(n) for n in range(5, 11)}}
 
 
 class NGrams:
@@ -74,7 +91,7 @@ class NGrams:
         self._total = np.bincount(words.document, self._lengths, self._documents)
         self._places = np.arange(len(self._hashes))
 
-    def top(self, n: int) -> Shares:
+    def top(self, n: int) -> Values:
         """Share of a document's word characters that its most frequent n-gram makes up.
 
         An n-gram that occurs once repeats nothing and counts as 0.
@@ -83,9 +100,9 @@ class NGrams:
         size = sum(self._lengths[repeats.first + i] for i in range(n))
         best = np.zeros(self._documents)
         np.maximum.at(best, self._words.document[repeats.first], size * repeats.counts)
-        return np.minimum(1.0, _share(best, self._total))
+        return np.minimum(1.0, ratio(best, self._total))
 
-    def repeated(self, n: int) -> Shares:
+    def repeated(self, n: int) -> Values:
         """Share of a document's word characters inside n-grams that occurred before in it."""
         later = self._repeats(n).later
         inside: Flags = np.zeros(len(self._hashes), bool)
@@ -93,7 +110,7 @@ class NGrams:
             inside[later + i] = True
         places = np.flatnonzero(inside)
         document = self._words.document[places]
-        return _share(np.bincount(document, self._lengths[places], self._documents), self._total)
+        return ratio(np.bincount(document, self._lengths[places], self._documents), self._total)
 
     def _repeats(self, n: int) -> Repeats:
         last = len(self._hashes) - n
@@ -108,8 +125,3 @@ class NGrams:
 def _within(hashes: Hashes, spans: Spans) -> Hashes:
     """Hashes that are equal only inside one document."""
     return mix(hashes ^ mix(spans.document.astype(np.uint64)))
-
-
-def _share(part: npt.NDArray[np.generic], whole: npt.NDArray[np.generic]) -> Shares:
-    shares: Shares = part.astype(np.float64) / np.maximum(whole.astype(np.float64), 1)
-    return shares

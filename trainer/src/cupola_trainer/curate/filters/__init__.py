@@ -1,0 +1,1 @@
+"""Filters: which documents stay, each rule a function over a batch of documents."""
