@@ -14,10 +14,10 @@ from transformers import PreTrainedTokenizerFast
 
 from cupola_api.artifact import seal
 from cupola_api.outcome import Outcome
-from cupola_api.run import ATTEMPT, Hyperparameters, PretrainRun, Shape, WeightedInput, World
+from cupola_api.run import ATTEMPT, ORDER, Hyperparameters, PretrainRun, Shape, WeightedInput, World
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer.pretrain import main
-from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, write_shard
+from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS, write_index, write_shard
 
 VOCABULARY = 300
 CONTEXT = 32
@@ -45,6 +45,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> WeightedInput:
     documents = [[*tokenizer.encode(text).ids, 0] for text in texts]
     write_shard(folder / "train", 0, documents[10:], VOCABULARY)
     write_shard(folder / "validation", 0, documents[:10], VOCABULARY)
+    for split in ("train", "validation"):
+        write_index(folder / split, VOCABULARY)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END_TOKEN, pad_token=PAD_TOKEN
     ).save_pretrained(folder / "tokenizer")
@@ -81,6 +83,7 @@ def _run(output: Path, dataset: WeightedInput, **changes: Any) -> PretrainRun:
             context=CONTEXT,
             tie_embeddings=True,
         ),
+        order=ORDER,
         steps=12,
         sequences_per_step=8,
         micro_batch=4,

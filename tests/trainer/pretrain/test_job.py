@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
@@ -16,6 +17,7 @@ from cupola_api.artifact import MANIFEST, Manifest, canonical, verify
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_api.run import (
     ATTEMPT,
+    ORDER,
     CurateRun,
     Hyperparameters,
     PretrainRun,
@@ -23,14 +25,15 @@ from cupola_api.run import (
     WeightedInput,
     World,
 )
-from cupola_api.training import Optimizer, Precision
+from cupola_api.training import Attention, Optimizer, Precision
 from cupola_trainer import history, storage
 from cupola_trainer.model import build
+from cupola_trainer.packing import logits_of
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import main
-from cupola_trainer.pretrain.data import TrainingData, open_datasets
+from cupola_trainer.pretrain.data import TrainingData, ValidationData, open_datasets
 from cupola_trainer.pretrain.schedule import learning_rate
-from cupola_trainer.shards import Split
+from cupola_trainer.shards import read_documents
 
 # DeepSpeed uses what PyTorch is about to drop.
 pytestmark = pytest.mark.filterwarnings(
@@ -75,6 +78,7 @@ def _run(output: Path, dataset: WeightedInput, **changes: object) -> PretrainRun
             context=CONTEXT,
             tie_embeddings=True,
         ),
+        order=ORDER,
         steps=12,
         sequences_per_step=8,
         micro_batch=4,
@@ -106,20 +110,20 @@ def _stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_ends_with_a_model_that_has_learned(
     tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = _run(tmp_path, dataset, steps=40)
+    run = _run(tmp_path, dataset, steps=60)
     outcome = _train(run, monkeypatch)
     assert outcome.outcome is OutcomeKind.SUCCEEDED
     assert outcome.artifact is not None
     assert outcome.model is not None
     assert outcome.model.validation_loss < outcome.model.unigram_entropy
-    assert outcome.model.tokens == 40 * 8 * CONTEXT
+    assert outcome.model.tokens == 60 * 8 * CONTEXT
     folder = storage.place_of(run.folder) / "a1"
     manifest, artifact = verify(folder / "artifact")
     assert artifact == outcome.artifact
     assert manifest.inputs == [dataset.lineage()]
     assert manifest.facts == outcome.model.to_json()
     steps = history.read(folder.parent)
-    assert [entry["step"] for entry in steps] == list(range(1, 41))
+    assert [entry["step"] for entry in steps] == list(range(1, 61))
     assert outcome.model.train_loss == pytest.approx(sum(e["loss"] for e in steps[-10:]) / 10)
     model = AutoModelForCausalLM.from_pretrained(folder / "artifact", dtype="auto")
     assert model.dtype is torch.bfloat16
@@ -166,7 +170,8 @@ def _reference_losses(run: PretrainRun) -> list[float]:
     losses = []
     for step in range(run.steps):
         tokens = torch.from_numpy(data.read(range(step * 8, step * 8 + 8)))
-        logits = model(input_ids=tokens[:, :-1]).logits
+        within = run.attention is Attention.WITHIN_DOCUMENTS
+        logits = logits_of(model, tokens[:, :-1], 0 if within else None)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -195,10 +200,11 @@ def test_the_model_that_is_exported_has_the_loss_that_is_reported(
     assert outcome.artifact is not None
     assert outcome.model is not None
     model = AutoModelForCausalLM.from_pretrained(storage.place_of(outcome.artifact.uri))
-    split = Split(storage.place_of(dataset.uri) / "validation", VOCABULARY)
+    texts = read_documents(storage.place_of(dataset.uri) / "validation", VOCABULARY)
+    stream = torch.from_numpy(np.concatenate(texts))
     total, count = 0.0, 0
-    for number in range((len(split) - 1) // CONTEXT):
-        window = torch.from_numpy(split.read(number * CONTEXT, CONTEXT + 1))
+    for number in range((len(stream) - 1) // CONTEXT):
+        window = stream[number * CONTEXT : (number + 1) * CONTEXT + 1]
         with torch.no_grad():
             logits = model(input_ids=window[None, :-1]).logits[0]
         total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
@@ -331,3 +337,24 @@ def test_too_few_ranks_are_refused(
 def test_another_kind_of_run_is_refused(dataset: WeightedInput) -> None:
     with pytest.raises(PodFailure, match="not a CurateRun"):
         main(CurateRun.model_construct(), argparse.Namespace())
+
+
+def test_a_model_that_attends_within_documents_is_trained_and_measured_so(
+    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"precision": Precision.FP32, "attention": Attention.WITHIN_DOCUMENTS}
+    run = _run(tmp_path, dataset, **changes)
+    outcome = _train(run, monkeypatch)
+    assert outcome.artifact is not None
+    assert outcome.model is not None
+    losses = [entry["loss"] for entry in history.read(storage.place_of(run.folder))]
+    assert losses == pytest.approx(_reference_losses(run), rel=1e-5)
+    model = AutoModelForCausalLM.from_pretrained(storage.place_of(outcome.artifact.uri))
+    held_out = ValidationData(CONTEXT, open_datasets(run))
+    total = 0.0
+    for number in range(len(held_out)):
+        tokens = torch.from_numpy(held_out.read([number]))
+        with torch.no_grad():
+            logits = logits_of(model, tokens[:, :-1], 0)[0]
+        total += float(torch.nn.functional.cross_entropy(logits, tokens[0, 1:]))
+    assert outcome.model.validation_loss == pytest.approx(total / len(held_out), rel=1e-5)

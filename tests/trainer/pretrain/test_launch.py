@@ -21,6 +21,7 @@ from cupola_api.artifact import MANIFEST, Manifest, canonical, verify
 from cupola_api.outcome import Outcome
 from cupola_api.run import (
     ATTEMPT,
+    ORDER,
     TERMINATION_LOG,
     Hyperparameters,
     PretrainRun,
@@ -58,6 +59,7 @@ def _run(
             context=CONTEXT,
             tie_embeddings=True,
         ),
+        order=ORDER,
         steps=STEPS,
         sequences_per_step=16,
         micro_batch=4,

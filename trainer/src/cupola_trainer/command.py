@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from cupola_api import errors
 from cupola_api import run as contract
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
-from cupola_trainer import failures, termination
+from cupola_trainer import failures, termination, timesheet
 from cupola_trainer.pod import PodFailure, say
 
 VERBS = {
@@ -57,6 +57,13 @@ def _work(run: contract.Run, options: argparse.Namespace) -> Outcome:
     return outcome
 
 
+def _timed(outcome: Outcome) -> Outcome:
+    """The outcome with where the time of a training went."""
+    finished = outcome.outcome is OutcomeKind.SUCCEEDED
+    timing = timesheet.said(finished=finished)
+    return outcome.model_copy(update={"timing": timing}) if timing else outcome
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, do the verb's work, say how it ended; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cupola_trainer", description=__doc__)
@@ -81,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         for sentence in errors.sentences(error, contract.PretrainRun):
             print(f"{options.run}: {sentence}", file=sys.stderr)
         return 2
-    outcome = _work(run, options)
+    outcome = _timed(_work(run, options))
     termination.leave_to_work()  # what is said now is the last word
     first_of_pod = os.environ.get("LOCAL_RANK", "0") == "0"
     if first_of_pod or outcome.outcome is OutcomeKind.FAILED:

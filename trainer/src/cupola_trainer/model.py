@@ -91,12 +91,19 @@ def _causal_products(  # noqa: PLR0917  the library's convention
     scaling: float,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention over whole sequences without padding, in Transformers' calling convention."""
-    if attention_mask is not None or query.shape[2] != key.shape[2]:
+    """Causal attention over whole sequences without padding, in Transformers' calling convention.
+
+    With a mask, bool, it is the mask that says what is seen.
+    """
+    masked = attention_mask is not None and attention_mask.dtype is not torch.bool
+    if masked or query.shape[2] != key.shape[2]:
         raise ValueError("causal_products is for training on packed sequences only")
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = (x.repeat_interleave(groups, dim=1) for x in (key, value))
     scores = (query * scaling) @ key.transpose(-1, -2)
-    scores = scores.add_(_causal_mask(query.shape[2], query.dtype))
+    if attention_mask is None:
+        scores = scores.add_(_causal_mask(query.shape[2], query.dtype))
+    else:
+        scores = scores.masked_fill_(~attention_mask, float("-inf"))
     return (scores.softmax(-1) @ value).transpose(1, 2), None

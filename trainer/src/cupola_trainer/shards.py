@@ -6,15 +6,23 @@ A split is a folder of shards `00000`, `00001`, ... of two files each:
   token; little-endian uint16 where the vocabulary fits, else uint32;
 - `NNNNN.ends`: for each document the position after its last token, little-endian uint64.
 
-To a reader a split is one stream of tokens. Files are mapped, not read: memory stays small.
+To a reader a split is one stream of tokens. Files are mapped, not read: memory stays small. So that
+training can read anywhere without reading all, a split is made of pieces, `PIECE_BYTES` of a shard
+or what is left of it, and the file `index` says where each begins and what it holds:
+
+- how many pieces there are, uint64;
+- the token of the stream that each begins with, and how many tokens there are, uint64;
+- the number of each one's shard, uint32;
+- the sha256 of each one.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import hashlib
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +31,11 @@ END_TOKEN = "<|endoftext|>"  # noqa: S105
 PAD_TOKEN = "<|pad|>"  # noqa: S105
 SPECIAL_TOKENS = (END_TOKEN, PAD_TOKEN)
 """Ids 0 and 1 of every tokenizer that Cupola trains."""
+
+INDEX = "index"
+"""The file of a split that knows its pieces."""
+PIECE_BYTES = 4 << 20
+"""Bytes of a shard that are read, checked and kept together: one request of object storage."""
 
 TokenArray = npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
@@ -48,38 +61,87 @@ def write_shard(
         temporary.replace(folder / f"{index:05d}.{suffix}")
 
 
-class Split:
-    """A split of a Dataset as one stream of tokens."""
+class Piece(NamedTuple):
+    """A part of a shard."""
 
-    def __init__(self, folder: Path, vocabulary: int) -> None:
-        paths = [p for p in sorted(folder.glob("*.tokens")) if p.stat().st_size]
-        self._shards = [np.memmap(p, dtype=dtype_for(vocabulary), mode="r") for p in paths]
-        self._ends = [np.fromfile(p.with_suffix(".ends"), dtype="<u8") for p in paths]
-        self._starts = [0, *accumulate(len(s) for s in self._shards)]
+    number: int
+    """Which of the split's."""
+    file: str
+    """The shard's file."""
+    begin: int
+    """Its first byte in that file."""
+    size: int
+    """Bytes."""
+    sha256: bytes
 
-    def __len__(self) -> int:
+
+def write_index(folder: Path, vocabulary: int) -> None:
+    """Write the index of the shards of a split; each is read once."""
+    itemsize = dtype_for(vocabulary).itemsize
+    starts, shards, digests = [0], [], []
+    for path in sorted(folder.glob("*.tokens")):
+        with path.open("rb") as file:
+            while data := file.read(PIECE_BYTES):
+                starts.append(starts[-1] + len(data) // itemsize)
+                shards.append(int(path.stem))
+                digests.append(hashlib.sha256(data).digest())
+    temporary = folder / f".{INDEX}.tmp"
+    with temporary.open("wb") as out:
+        out.write(np.array([len(shards), *starts], "<u8").tobytes())
+        out.write(np.array(shards, "<u4").tobytes())
+        out.write(b"".join(digests))
+    temporary.replace(folder / INDEX)
+
+
+class Index:
+    """The pieces of a split, found without reading the index: it is mapped."""
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        """Raises OSError."""
+        self._itemsize = dtype_for(vocabulary).itemsize
+        data = np.memmap(path, np.uint8, "r")
+        self.count = int(data[:8].view("<u8")[0])
+        """Pieces of the split."""
+        ends = np.cumsum([8, 8 * (self.count + 1), 4 * self.count, 32 * self.count])
+        starts, shards, digests = (data[a:b] for a, b in pairwise(ends))
+        self._starts: npt.NDArray[np.uint64] = np.asarray(starts).view("<u8")
+        self._shards: npt.NDArray[np.uint32] = np.asarray(shards).view("<u4")
+        self._digests = digests
+
+    @property
+    def tokens(self) -> int:
         """Tokens of the split."""
-        return self._starts[-1]
+        return int(self._starts[-1])
 
-    def read(self, start: int, length: int) -> npt.NDArray[np.int64]:
-        """Tokens `start` to `start + length` of the stream, which wraps around at its end."""
-        out = np.empty(length, dtype=np.int64)
-        filled = 0
-        while filled < length:
-            position = (start + filled) % len(self)
-            shard = bisect_right(self._starts, position) - 1
-            offset = position - self._starts[shard]
-            piece = self._shards[shard][offset : offset + length - filled]
-            out[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return out
-
-    def documents(self) -> list[npt.NDArray[np.int64]]:
-        """Every document, its end token included, in stream order. For splits that fit memory."""
-        found = []
-        for shard, ends in zip(self._shards, self._ends, strict=True):
-            starts = [0, *ends[:-1].tolist()]
-            found += [
-                shard[a:b].astype(np.int64) for a, b in zip(starts, ends.tolist(), strict=True)
-            ]
+    def find(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of the piece that holds each of these tokens of the stream."""
+        wanted = tokens.astype(np.uint64)
+        found: npt.NDArray[np.int64] = np.searchsorted(self._starts, wanted, "right") - 1
         return found
+
+    def start(self, number: int) -> int:
+        """The token of the stream that a piece begins with; the end of the stream after the last."""
+        return int(self._starts[number])
+
+    def piece(self, number: int) -> Piece:
+        """That piece of the split."""
+        shard = self._shards[number]
+        first = int(np.searchsorted(self._shards, shard))
+        tokens = self.start(number + 1) - self.start(number)
+        return Piece(
+            number,
+            f"{shard:05d}.tokens",
+            (number - first) * PIECE_BYTES,
+            tokens * self._itemsize,
+            self._digests[32 * number : 32 * (number + 1)].tobytes(),
+        )
+
+
+def read_documents(folder: Path, vocabulary: int) -> list[npt.NDArray[np.int64]]:
+    """Every document of a split, its end token included, in stream order. For what fits memory."""
+    found = []
+    for path in sorted(folder.glob("*.tokens")):
+        tokens = np.fromfile(path, dtype_for(vocabulary)).astype(np.int64)
+        ends = np.fromfile(path.with_suffix(".ends"), "<u8").tolist()
+        found += [tokens[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+    return found

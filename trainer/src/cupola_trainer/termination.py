@@ -42,7 +42,7 @@ def listen() -> None:
     signal.signal(signal.SIGTERM, _ignore)
     os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_forget)
     # What the thread needs to speak: loaded here, since it could meet a half-loaded module there.
-    from cupola_trainer import failures, pod  # noqa: F401, PLC0415
+    from cupola_trainer import failures, pod, timesheet  # noqa: F401, PLC0415
 
     threading.Thread(target=_wait, args=(read,), name="termination", daemon=True).start()
 
@@ -104,7 +104,7 @@ def _wait(pipe: int) -> None:
     while signal.SIGTERM not in os.read(pipe, 512):
         pass  # another signal with a handler
     from cupola_api.outcome import Outcome, OutcomeKind  # noqa: PLC0415
-    from cupola_trainer import failures, pod  # noqa: PLC0415
+    from cupola_trainer import failures, pod, timesheet  # noqa: PLC0415
 
     if _lost_a_rank() and not pod.stopped():
         # The launcher ends the ranks that are left. What one of them saw comes first.
@@ -118,6 +118,7 @@ def _wait(pipe: int) -> None:
             outcome=OutcomeKind.STOPPED,
             reason="Terminated",
             message="stopped as asked (SIGTERM); the next attempt goes on from what is saved",
+            timing=timesheet.said(),
         )
         pod.leave(outcome)
         code = EXIT_CODE

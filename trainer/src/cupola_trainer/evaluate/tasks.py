@@ -18,7 +18,7 @@ from cupola_trainer.evaluate.results import Result, Subject
 from cupola_trainer.likelihood import answer, document
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.shards import Split
+from cupola_trainer.shards import read_documents
 
 Report = Callable[[float], None]
 """Takes the share of something that is done."""
@@ -84,7 +84,7 @@ def _perplexity(task: PerplexityTask, source: Input, models: list[Path]) -> Prep
                 subject, [answer(subject.tokenizer, *pair) for pair in pairs], report
             ),
         )
-    documents = Split(dataset / "validation", int(facts["vocabulary"])).documents()[: task.limit]
+    documents = read_documents(dataset / "validation", int(facts["vocabulary"]))[: task.limit]
     if not documents:
         raise _nothing_held_out(source)
     return Prepared(

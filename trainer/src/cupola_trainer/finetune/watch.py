@@ -15,6 +15,7 @@ from cupola_trainer.checkpoint import Origin
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.pod import PodFailure
+from cupola_trainer.timesheet import Timesheet
 
 WINDOW = 20
 """Steps over which the speed is smoothed."""
@@ -39,6 +40,7 @@ class Watch(TrainerCallback):
         self._history = history
         losses = origin.state.losses if origin.state else []
         self._losses: deque[float] = deque(losses, maxlen=LAST_LOSSES)
+        self._sheet = Timesheet() if meter else None
         self._times: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)
         self._said = -math.inf
 
@@ -56,19 +58,34 @@ class Watch(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Start the clock, and say where the training begins."""
+        if self._sheet:
+            self._sheet.pace.resume()
         self._times.append((time.monotonic(), self.tokens))
         if self._meter:
             self._meter.set(self._progress(self._origin.step, state) | self._origin.metrics())
 
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        """Say that a step begins; the first one ends the start-up."""
+        if self._meter and self._sheet and self._sheet.step():
+            self._meter.set(self._sheet.metrics())
+
     def saving(self) -> None:
         """Write down the steps that a checkpoint will hold, before there is one."""
+        if self._sheet:
+            self._sheet.saving()
         if self._history:
             self._history.flush()
 
     def saved(self, step: int) -> None:
         """Say that the checkpoint of a step is complete."""
-        if self._meter:
-            self._meter.set({metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()})
+        if self._meter and self._sheet:
+            self._sheet.saved()
+            self._meter.set(
+                {metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()}
+                | self._sheet.metrics()
+            )
             print(f"checkpoint of step {step} saved", flush=True)
 
     def on_log(
@@ -92,8 +109,10 @@ class Watch(TrainerCallback):
             )
         self._losses.append(loss)
         self.tokens = self._before + int(logs["num_tokens"])  # TRL counts from 0
+        if self._sheet:
+            self._sheet.pace.step()
         self._times.append((time.monotonic(), self.tokens))
-        if self._history is None or self._meter is None:
+        if self._history is None or self._meter is None or self._sheet is None:
             return
         (start, before), (now, _tokens) = self._times[0], self._times[-1]
         speed = (self.tokens - before) / max(now - start, 1e-9)
@@ -110,6 +129,7 @@ class Watch(TrainerCallback):
         )
         self._meter.set(
             self._progress(state.global_step, state)
+            | self._sheet.metrics()
             | {metrics.LOSS: loss, metrics.TOKENS_PER_SECOND: speed}
         )
         if now - self._said >= SECONDS or state.global_step == state.max_steps:

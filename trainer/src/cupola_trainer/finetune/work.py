@@ -23,7 +23,7 @@ from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import FineTuneRun
 from cupola_api.training import ModelSummary
-from cupola_trainer import hang, storage
+from cupola_trainer import hang, storage, timesheet
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.finetune.settings import accumulation, steps
 from cupola_trainer.history import History
@@ -196,7 +196,8 @@ def _make(
     loss = entropy = None
     if held_out:
         hang.progress("the loss on held-out answers")
-        losses = likelihood.losses(model, held_out, lambda _: hang.progress())
+        with timesheet.validating():
+            losses = likelihood.losses(model, held_out, lambda _: hang.progress())
         loss = sum(losses) / sum(s.scored for s in held_out)
         entropy = likelihood.unigram_entropy(held_out)
         if not math.isfinite(loss):

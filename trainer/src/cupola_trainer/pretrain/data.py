@@ -2,30 +2,46 @@
 
 Sequence `i` of a split is tokens `i * context` to `(i + 1) * context + 1`, its last token being the
 first of the next one: as inputs and targets every token is used exactly once.
+
+Tokens are checked as they are read, so that a run need not read a large Dataset before it starts. Of
+what lies in S3 the window in use is kept on this machine, and the next one is brought
+meanwhile; a Dataset that fits its share of `ROOM` is brought once.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cupola_api.artifact import read_manifest
+from cupola_api.artifact import ArtifactInvalid, read_manifest
 from cupola_api.outcome import FailureClass
-from cupola_api.run import PretrainRun, WeightedInput
+from cupola_api.run import ORDER, PretrainRun, WeightedInput
+from cupola_api.training import Attention
 from cupola_trainer import storage
+from cupola_trainer.curate.tokenizer import end_id, load
 from cupola_trainer.pod import PodFailure
-from cupola_trainer.pretrain.order import Order
-from cupola_trainer.shards import Split
+from cupola_trainer.pretrain.order import BLOCK_TOKENS, WINDOW, Order, Samples
+from cupola_trainer.shards import INDEX
+from cupola_trainer.stream import Stream
 
 VALIDATION_TOKENS = 2_000_000
 """Most tokens that the loss at the end is measured on."""
+ROOM = 8 << 30
+"""Bytes below TMPDIR for the tokens of all Datasets in S3; each has room for three windows at least."""
+_WINDOWS = 3 * WINDOW * BLOCK_TOKENS * 4 * 2
+"""Bytes of three windows with the longest tokens, and as much for what pieces hold of other blocks."""
+OPENED = 384
+"""Pieces that a rank maps at a time, at most; each takes a file descriptor."""
 
-_USED = ("train/", "validation/", "tokenizer/")
+_USED = ("tokenizer/", f"train/{INDEX}", f"validation/{INDEX}")
+_AT_ONCE = 4096
+"""Samples whose places are computed together: one by one it takes fifty times as long."""
 
 Tokens = npt.NDArray[np.int64]
 
@@ -33,19 +49,28 @@ Tokens = npt.NDArray[np.int64]
 class Dataset(NamedTuple):
     """An opened Dataset."""
 
+    source: WeightedInput
     folder: Path
+    """Where its tokenizer is."""
     tokenizer: str
     """Digest of its tokenizer."""
-    train: Split
-    validation: Split
+    train: Stream
+    validation: Stream
 
 
 def check(run: PretrainRun, *, main: bool = True) -> None:
-    """Check what is used of every Dataset against its digest. Raises PodFailure or OSError.
+    """Check the manifest, the tokenizer and the indexes of every Dataset against its digest.
 
-    What is used in place is checked by rank 0, `main`. What lies in S3 is brought to each machine,
-    since samples are drawn from all over it: it takes the bytes of the Datasets below TMPDIR.
+    What is used in place is checked by rank 0, `main`; what lies in S3 is brought to each machine.
+    Raises PodFailure or OSError.
     """
+    if run.order != ORDER:
+        raise PodFailure(
+            "OrderChanged",
+            f"this run was planned when samples came in another order (order {run.order}, now "
+            f"{ORDER}); start a new one with a new spec.revision",
+            FailureClass.USER,
+        )
     for source in run.datasets:
         storage.open_input(source, *_USED, check_here=main)
 
@@ -83,6 +108,13 @@ def _open(source: WeightedInput, run: PretrainRun) -> Dataset:
             "make it again with a new spec.revision",
             FailureClass.DATA,
         )
+    if not all((folder / split / INDEX).is_file() for split in ("train", "validation")):
+        raise PodFailure(
+            "DatasetInvalid",
+            f"Dataset {source.name} has no index of its tokens; make it again with a new "
+            "spec.revision",
+            FailureClass.DATA,
+        )
     if vocabulary > run.shape.vocabulary:
         raise PodFailure(
             "VocabularyMismatch",
@@ -90,11 +122,40 @@ def _open(source: WeightedInput, run: PretrainRun) -> Dataset:
             f" {run.shape.vocabulary}; start a new run with a new spec.revision",
             FailureClass.USER,
         )
-    train, validation = (Split(folder / part, vocabulary) for part in ("train", "validation"))
-    return Dataset(folder, tokenizer, train, validation)
+    place = storage.place_of(source.uri)
+    train, validation = (
+        Stream(
+            place / split,
+            folder / split / INDEX,
+            vocabulary,
+            room=max(ROOM // len(run.datasets), _WINDOWS),
+            opened=OPENED // len(run.datasets),
+        )
+        for split in ("train", "validation")
+    )
+    return Dataset(source, folder, tokenizer, train, validation)
 
 
-def _windows(split: Split, context: int) -> int:
+def end_token(run: PretrainRun, dataset: Dataset) -> int | None:
+    """The token that parts documents for the model of a run; None where attention crosses them.
+
+    Raises PodFailure if the Dataset's tokenizer has none.
+    """
+    if run.attention is Attention.ACROSS_DOCUMENTS:
+        return None
+    return end_id(load(dataset.folder / "tokenizer"))
+
+
+@contextmanager
+def _intact(source: WeightedInput) -> Iterator[None]:
+    """Around reading a Dataset's tokens. Raises PodFailure if they are not what they should be."""
+    try:
+        yield
+    except ArtifactInvalid as error:
+        raise storage.input_invalid(source, error) from error
+
+
+def _sequences(split: Stream, context: int) -> int:
     return max(0, (len(split) - 1) // context)
 
 
@@ -102,46 +163,95 @@ class TrainingData:
     """The training sequences of a run, by number."""
 
     def __init__(self, run: PretrainRun, datasets: Sequence[Dataset]) -> None:
-        self._splits = [dataset.train for dataset in datasets]
+        self._datasets = datasets
         self._context = run.shape.context
         self._order = Order(
-            [_windows(split, self._context) for split in self._splits],
+            [_sequences(dataset.train, self._context) for dataset in datasets],
             [source.weight for source in run.datasets],
             run.hyperparameters.seed,
+            block=max(1, BLOCK_TOKENS // self._context),
         )
+        self._places: dict[int, Samples] = {}
+        self._brought: dict[int, tuple[int, int]] = {}
 
     def read(self, numbers: Sequence[int]) -> Tokens:
-        """Those samples of the run: int64 tokens, [samples, context + 1]."""
-        samples = [self._order[number] for number in numbers]
-        context = self._context
-        return np.stack(
-            [self._splits[s.dataset].read(s.sequence * context, context + 1) for s in samples]
+        """Those samples of the run: int64 tokens, [samples, context + 1].
+
+        Raises PodFailure if they are not as they were made, or OSError.
+        """
+        samples = self._samples(np.asarray(numbers, np.int64))
+        found = np.empty((len(numbers), self._context + 1), np.int64)
+        for number in np.unique(samples.dataset).tolist():
+            mine = np.flatnonzero(samples.dataset == number)
+            dataset = self._datasets[number]
+            with _intact(dataset.source):
+                self._look_ahead(
+                    number, int(samples.epoch[mine[-1]]), int(samples.window[mine[-1]])
+                )
+                found[mine] = dataset.train.read(
+                    samples.sequence[mine] * self._context, self._context + 1
+                )
+        return found
+
+    def _samples(self, numbers: Tokens) -> Samples:
+        """Where samples are, computed for many and kept for the next step."""
+        found = Samples(*(np.empty_like(numbers) for _ in Samples._fields))
+        for many in np.unique(numbers // _AT_ONCE).tolist():
+            if many not in self._places:
+                while len(self._places) >= 4:
+                    self._places.pop(next(iter(self._places)))
+                every = np.arange(many * _AT_ONCE, (many + 1) * _AT_ONCE)
+                self._places[many] = self._order.samples(every)
+            mine = np.flatnonzero(numbers // _AT_ONCE == many)
+            for to, values in zip(found, self._places[many], strict=True):
+                to[mine] = values[numbers[mine] % _AT_ONCE]
+        return found
+
+    def _look_ahead(self, number: int, epoch: int, window: int) -> None:
+        """Have the window in use and the next one brought, when a dataset comes to a new one."""
+        if self._brought.get(number) == (epoch, window):
+            return
+        self._brought[number] = (epoch, window)
+        total = len(self._datasets[number].train)
+        ranges = (
+            np.minimum(self._order.blocks_of(number, epoch, one) * self._context + [0, 1], total)
+            for one in (window, window + 1)
         )
+        self._datasets[number].train.bring(*ranges)
 
 
 class ValidationData:
-    """The held-out sequences of all Datasets: all, or `VALIDATION_TOKENS` spread evenly over them."""
+    """The held-out sequences of all Datasets.
+
+    All of them, or the first of each in proportion, `VALIDATION_TOKENS` together: documents lie in
+    shuffled order.
+    """
 
     def __init__(self, context: int, datasets: Sequence[Dataset]) -> None:
         self._context = context
-        self._places = [
-            (dataset.validation, index)
-            for dataset in datasets
-            for index in range(_windows(dataset.validation, context))
-        ]
+        self._datasets = datasets
+        there = [_sequences(dataset.validation, context) for dataset in datasets]
         most = max(1, VALIDATION_TOKENS // context)
-        if len(self._places) > most:
-            self._places = [self._places[i * len(self._places) // most] for i in range(most)]
+        whole = max(most, sum(there))
+        self._ends = np.cumsum([0, *(-(-count * most // whole) for count in there)])
 
     def __len__(self) -> int:
         """Sequences."""
-        return len(self._places)
+        return int(self._ends[-1])
 
     def read(self, numbers: Sequence[int]) -> Tokens:
-        """Those sequences: int64 tokens, [sequences, context + 1]."""
-        places = [self._places[number] for number in numbers]
-        context = self._context
-        return np.stack([split.read(index * context, context + 1) for split, index in places])
+        """Those sequences: int64 tokens, [sequences, context + 1].
+
+        Raises PodFailure if they are not as they were made, or OSError.
+        """
+        owners = (np.searchsorted(self._ends, numbers, "right") - 1).tolist()
+        found = []
+        for number, owner in zip(numbers, owners, strict=True):
+            dataset = self._datasets[owner]
+            start = np.array([(number - self._ends[owner]) * self._context])
+            with _intact(dataset.source):
+                found.append(dataset.validation.read(start, self._context + 1))
+        return np.concatenate(found)
 
     def unigram_entropy(self) -> float | None:
         """Entropy of the targets under their own frequencies, nats per token; None without any.

@@ -15,7 +15,7 @@ from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
 from cupola_api.run import PretrainRun
 from cupola_api.training import ModelSummary, Precision
-from cupola_trainer import checkpoint, hang, pod, storage
+from cupola_trainer import checkpoint, hang, pod, storage, timesheet
 from cupola_trainer.checkpoint.choose import natural
 from cupola_trainer.distributed import Ranks, ranks_of
 from cupola_trainer.export import export
@@ -65,6 +65,7 @@ def pretrain(run: PretrainRun) -> Outcome:
                 ranks,
                 engine,
                 data=data.TrainingData(run, datasets),
+                end_token=data.end_token(run, datasets[0]),
                 attempt=attempt,
                 earlier=[folder / name for name in names],
                 state=origin.state,
@@ -72,7 +73,8 @@ def pretrain(run: PretrainRun) -> Outcome:
             if not loop.train(termination, report):
                 return _stopped(run, loop)
             try:
-                summary = _measure(run, ranks, loop, datasets, termination)
+                with timesheet.validating():
+                    summary = _measure(run, ranks, loop, datasets, termination)
             except Stopped:
                 loop.save(report)
                 return _stopped(run, loop)
@@ -111,7 +113,12 @@ def _measure(
     """The figures of a trained model. Raises Stopped, or PodFailure for weights without a loss."""
     held_out = data.ValidationData(run.shape.context, datasets)
     loss = validation_loss(
-        loop.engine, held_out, ranks, micro_batch=run.micro_batch, termination=termination
+        loop.engine,
+        held_out,
+        ranks,
+        end_token=data.end_token(run, datasets[0]),
+        micro_batch=run.micro_batch,
+        termination=termination,
     )
     if loss is not None and not math.isfinite(loss):
         raise PodFailure(

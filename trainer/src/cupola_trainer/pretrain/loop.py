@@ -15,6 +15,7 @@ from cupola_trainer import checkpoint, hang
 from cupola_trainer.checkpoint.choose import CHECKPOINTS
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.model import losses
+from cupola_trainer.packing import logits_of
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.pretrain import engine as deep
 from cupola_trainer.pretrain.data import TrainingData
@@ -37,15 +38,20 @@ class Loop:
         engine: deep.Engine,
         *,
         data: TrainingData,
+        end_token: int | None,
         attempt: Place,
         earlier: Sequence[Place],
         state: checkpoint.State | None,
     ) -> None:
-        """`earlier`: older attempts; `state`: of the checkpoint that the engine was restored from."""
+        """`end_token`: see `logits_of`; `earlier`: older attempts.
+
+        `state`: of the checkpoint that the engine was restored from.
+        """
         self._run = run
         self._ranks = ranks
         self.engine = engine
         self._data = data
+        self._end_token = end_token
         self._attempt = attempt
         self._earlier = earlier
         self.saved = state.step if state else None
@@ -65,6 +71,8 @@ class Loop:
             return False
         while self.step < run.steps:
             hang.progress(f"step {self.step + 1} of {run.steps}")
+            if report:
+                report.begins()
             loss, norm, rate = self._step()
             due = ranks.main and time.monotonic() - saved >= run.checkpoint_seconds
             loss, norm, stop, save = ranks.total([loss, norm, termination.asked, due])
@@ -111,7 +119,7 @@ class Loop:
         total = torch.zeros((), device=self._ranks.device)
         norm = 0.0
         for number, part in enumerate(parts, start=1):
-            logits = engine(input_ids=part[:, :-1], use_cache=False).logits
+            logits = logits_of(engine, part[:, :-1], self._end_token)
             loss = losses(logits, part[:, 1:]).mean()
             engine.backward(loss)
             total += loss.detach()

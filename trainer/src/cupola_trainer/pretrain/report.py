@@ -15,6 +15,7 @@ from cupola_trainer.checkpoint import Origin
 from cupola_trainer.history import History
 from cupola_trainer.meter import Meter
 from cupola_trainer.storage import Place
+from cupola_trainer.timesheet import Timesheet
 
 _LINE_SECONDS = 5.0
 _SMOOTHED = 20
@@ -26,6 +27,7 @@ class Report:
     def __init__(self, run: PretrainRun, attempt: Place, origin: Origin) -> None:
         self._steps = run.steps
         self._tokens = run.sequences_per_step * run.shape.context
+        self._sheet = Timesheet()
         self._times = deque([time.monotonic()], maxlen=_SMOOTHED + 1)
         self._printed = -_LINE_SECONDS
         self._open = ExitStack()
@@ -33,13 +35,21 @@ class Report:
         self._history = self._open.enter_context(History(attempt))
         self._meter.set(self._progress(origin.step) | {metrics.STEPS: run.steps} | origin.metrics())
 
+    def begins(self) -> None:
+        """Say that a step begins."""
+        if self._sheet.step():
+            self._meter.set(self._sheet.metrics())
+
     def step(self, step: int, *, loss: float, rate: float, norm: float) -> None:
         """Say that `step` steps are done, and how the last one went."""
+        self._sheet.pace.step()
         now = time.monotonic()
         self._times.append(now)
         speed = (len(self._times) - 1) * self._tokens / (now - self._times[0])
         self._meter.set(
-            self._progress(step) | {metrics.LOSS: loss, metrics.TOKENS_PER_SECOND: speed}
+            self._progress(step)
+            | self._sheet.metrics()
+            | {metrics.LOSS: loss, metrics.TOKENS_PER_SECOND: speed}
         )
         self._history.append(
             {
@@ -63,11 +73,16 @@ class Report:
 
     def saving(self) -> None:
         """Write down the steps that a checkpoint will hold, before there is one."""
+        self._sheet.saving()
         self._history.flush()
 
     def saved(self, step: int) -> None:
         """Say that the checkpoint of a step is complete."""
-        self._meter.set({metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()})
+        self._sheet.saved()
+        self._meter.set(
+            {metrics.CHECKPOINT_STEP: step, metrics.CHECKPOINT_TIME: time.time()}
+            | self._sheet.metrics()
+        )
         print(f"checkpoint of step {step} saved", flush=True)
 
     def _progress(self, step: int) -> dict[str, float]:

@@ -7,6 +7,7 @@ import torch
 from cupola_trainer import hang
 from cupola_trainer.distributed import Ranks
 from cupola_trainer.model import losses
+from cupola_trainer.packing import logits_of
 from cupola_trainer.pretrain.data import ValidationData
 from cupola_trainer.pretrain.engine import Engine
 from cupola_trainer.termination import Termination
@@ -21,6 +22,7 @@ def validation_loss(
     data: ValidationData,
     ranks: Ranks,
     *,
+    end_token: int | None,
     micro_batch: int,
     termination: Termination,
 ) -> float | None:
@@ -43,7 +45,7 @@ def validation_loss(
         tokens = torch.from_numpy(data.read(numbers or [0])).to(ranks.device)
         inputs, targets = tokens[:, :-1], tokens[:, 1:]
         with torch.no_grad():
-            logits = engine(input_ids=inputs, use_cache=False).logits
+            logits = logits_of(engine, inputs, end_token)
             if numbers:
                 total += float(losses(logits, targets).double().sum())
                 count += targets.numel()

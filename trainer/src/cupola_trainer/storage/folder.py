@@ -97,8 +97,14 @@ def check(place: Place, *, digest: str | None = None) -> tuple[Manifest, Artifac
     """As `artifact.verify`, but an outage of storage, which says nothing of it, is an OSError."""
     if isinstance(place, S3Place):
         return remote.verify(place, digest)
+    return _check_here(place, ("",), digest)
+
+
+def _check_here(
+    place: Path, only: tuple[str, ...], digest: str | None
+) -> tuple[Manifest, Artifact]:
     try:
-        return _placed(local.verify(place, digest=digest), place)
+        return _placed(local.verify(place, digest=digest, only=only), place)
     except ArtifactInvalid as error:
         if error.__cause__ and storage_error(error.__cause__):
             raise error.__cause__ from None
@@ -116,13 +122,13 @@ def complete(place: Place, manifest: Manifest) -> bool:
 def fetch(place: Place, *only: str, digest: str | None = None) -> Path:
     """The folder of an artifact on this machine, checked.
 
-    In S3 `only` limits it to the files whose paths begin so; the copy needs as much room below
-    TMPDIR as they have bytes, once for all ranks of a machine, and goes with the last of them.
-    Raises ArtifactInvalid or OSError.
+    `only` limits it to the files whose paths begin so. The copy of what lies in S3 needs as much
+    room below TMPDIR as they have bytes, once for all ranks of a machine, and goes with the last of
+    them. Raises ArtifactInvalid or OSError.
     """
     if isinstance(place, S3Place):
         return remote.fetch(place, digest, only)
-    check(place, digest=digest)
+    _check_here(place, only or ("",), digest)
     return place
 
 
@@ -144,12 +150,17 @@ def open_input(source: Input, *only: str, check_here: bool = True) -> Path:
     try:
         return fetch(place, *only, digest=source.digest)
     except ArtifactInvalid as error:
-        raise PodFailure(
-            "InputInvalid",
-            f"{source.kind} {source.name} is not as it was made: {error}; make it again with a new "
-            "spec.revision",
-            FailureClass.DATA,
-        ) from error
+        raise input_invalid(source, error) from error
+
+
+def input_invalid(source: Input, error: ArtifactInvalid) -> PodFailure:
+    """The failure of a run whose input is damaged."""
+    return PodFailure(
+        "InputInvalid",
+        f"{source.kind} {source.name} is not as it was made: {error}; make it again with a new "
+        "spec.revision",
+        FailureClass.DATA,
+    )
 
 
 def finished(place: Place, run: str) -> Artifact | None:

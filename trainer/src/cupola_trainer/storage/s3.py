@@ -99,6 +99,15 @@ def read(place: S3Place) -> tuple[bytes, float]:
         return data, answer["LastModified"].timestamp()
 
 
+def read_range(place: S3Place, begin: int, end: int) -> tuple[bytes, int]:
+    """Bytes [begin, end) of an object, fewer if it ends before, and the size of all of it.
+
+    The size is 0 if it ends before `begin`. Raises FileNotFoundError or StoreError.
+    """
+    with _answered(place):
+        return _piece(place, begin, end)
+
+
 def write(place: S3Place, data: bytes) -> None:
     """Make a small object, or replace it: readers see the old one or the new one."""
     with _answered(place):
