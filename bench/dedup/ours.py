@@ -1,0 +1,79 @@
+"""Cupola's dedup of a folder of JSON lines: what stays, seconds of CPU and peak memory, as JSON.
+
+    python ours.py FOLDER SCRATCH
+
+`clean` without any other rule, and `dedup` up to the list of what stays; reading, hashing and
+writing included, the tokenizer (which `dedup` makes too) not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+
+from cupola_api.run import CurateRun, ListRun
+from cupola_trainer import curate
+from cupola_trainer.curate import dedup, rows, work
+
+os.environ["POLARS_MAX_THREADS"] = "1"
+
+
+def main() -> None:
+    folder, scratch = Path(sys.argv[1]), Path(sys.argv[2])
+    source = {"name": "sample", "uri": folder.resolve().as_uri(), "format": "Jsonl"}
+    common = {
+        "namespace": "bench",
+        "name": "dedup",
+        "output": (scratch / "ours").resolve().as_uri(),
+        "sources": [source],
+    }
+    begun = time.process_time()
+    listing = curate.main(ListRun.model_validate(common), argparse.Namespace(stage="list")).listing
+    if listing is None:
+        sys.exit("ours: the sample could not be listed")
+    run = CurateRun.model_validate(
+        {
+            **common,
+            "listing": listing.uri,
+            "listing_digest": listing.digest,
+            "parts": listing.parts,
+            "curation": {"dedup": {"similarity": 0.8}},
+            "vocab_size": 512,
+            "validation": 0.01,
+            "seed": 0,
+        }
+    )
+    dedup._make_tokenizer = lambda _run, place, *_: no_tokenizer(place)  # noqa: SLF001
+    for stage, count in (("clean", run.parts), ("dedup", run.ranges)):
+        for index in range(count):
+            os.environ["JOB_COMPLETION_INDEX"] = str(index)
+            curate.main(run, argparse.Namespace(stage=stage))
+    seconds = time.process_time() - begun
+    keep = pl.read_parquet(Path(str(work.stage_folder(run, "dedup"))) / rows.KEEP)
+    folders = [Path(str(work.stage_folder(run, "clean", part))) for part in range(run.parts)]
+    by_text: dict[str, list[str]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.open(encoding="utf-8"):
+            record = json.loads(line)
+            by_text.setdefault(record["text"], []).append(record["id"])
+    kept = [by_text[text].pop(0) for texts in rows.texts_at(folders, keep) for text in texts]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print("\n" + json.dumps({"kept": kept, "seconds": seconds, "peak": peak}))
+
+
+def no_tokenizer(place: Path) -> int:
+    """Nothing is trained here."""
+    place.mkdir()
+    (place / "tokenizer.json").write_text("{}")
+    return 512
+
+
+if __name__ == "__main__":
+    main()
