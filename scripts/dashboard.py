@@ -87,7 +87,7 @@ ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             "Wasted",
-            "The share of that which bought nothing: work after the last checkpoint of failed attempts.",
+            "The share of that which bought nothing: lost work, and devices held idle.",
             {
                 "{{currency}}": f"sum by (currency) (cupola_run_cost_wasted{{{OF}}}) / "
                 f"(sum by (currency) (cupola_run_cost_accrued{{{OF}}}) > 0)"
@@ -160,11 +160,23 @@ ROWS: dict[str, list[Panel]] = {
                 f"(deriv(cupola_run_cost_accrued{{{OF}}}[15m])) * 3600"
             },
             stack=True,
+            width=5,
+        ),
+        Panel(
+            "Cost by cause",
+            "What it went into: work, start-up, checkpoints, validation, devices held idle, lost work.",
+            {
+                "{{cause}} {{currency}}": "sum by (cause, currency) "
+                f"(cupola_run_cost_by_cause{{{OF}}})"
+            },
+            stack=True,
+            width=6,
         ),
         Panel(
             "Wasted",
-            "Money that bought nothing, by run.",
+            "Money that bought nothing, by run: lost work, and devices held idle.",
             {RUN: f"cupola_run_cost_wasted{{{OF}}} > 0"},
+            width=5,
         ),
     ],
     "Failures": [

@@ -137,5 +137,5 @@ def reference(training: Callable[[str], Training]) -> bytes:
     assert code == 0, output
     status = quiet.status()
     assert [a["outcome"] for a in status["attempts"]] == ["Succeeded"]
-    assert status["cost"]["wasted"] == "0"
+    assert status["cost"]["causes"]["lostWork"] == "0"
     return quiet.model()

@@ -53,7 +53,12 @@ def test_money_is_device_time_at_the_pools_price(undisturbed: Any) -> None:
         assert abs(
             Decimal(cost["accrued"]) - Decimal(cost["gpuHours"]) * Decimal("0.05")
         ) < Decimal("0.00001")
-        assert Decimal(cost["wasted"]) == 0
+        causes = {name: Decimal(part) for name, part in cost["causes"].items()}
+        assert sum(causes.values()) == Decimal(cost["accrued"])
+        assert causes["lostWork"] == 0
+        trains = kind in ("PretrainJob", "FineTune")
+        assert (causes["startUp"] > 0) == trains
+        assert (causes["evaluation"] > 0) == trains
 
 
 def test_training_learned_more_than_token_frequencies(undisturbed: Any) -> None:
