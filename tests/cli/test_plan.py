@@ -227,6 +227,33 @@ def test_limits_that_the_run_may_not_keep_are_said(
         (("--budget", "150000", "--tokens", "1B"), "leave one of them out"),
         ((), "say what to plan: -f FILE, or --size 7B, or --budget 150000"),
         (("--tokens", "1B"), "say what to plan"),
+        (("--generate", "1X", "--size", "7B"), "--generate: '1X' is no count"),
+        (("--generate", "0", "--size", "7B"), "--generate: must be 1 or more, not 0"),
+        (
+            ("--generate", "1B"),
+            "--generate: say how large the model that writes is, with --size 7B",
+        ),
+        (("--generate", "1B", "--size", "7B", "--answer", "0"), "--answer: must be 1 to"),
+        (("--generate", "1B", "--size", "7B", "--prompt", "-1"), "--prompt: must be 1 to"),
+        (("--generate", "1B", "--size", "7B", "--answer", "4000"), "say a longer --context"),
+        (
+            ("--generate", "1B", "--size", "7B", "--price-per-million", "0.2"),
+            "--price-per-million: '0.2' is not two prices",
+        ),
+        (
+            ("--generate", "1B", "--size", "7B", "--price-per-million", "0.2,free"),
+            "--price-per-million: 'free' is no amount",
+        ),
+        (
+            ("--generate", "1B", "--size", "7B", "--tokens", "1B"),
+            "and --tokens says something else",
+        ),
+        (("--generate", "1B", "-f", QUICKSTART), "and -f says something else"),
+        (
+            ("--size", "7B", "--answer", "100"),
+            "--answer is about synthetic text; say --generate 1B",
+        ),
+        (("--calibrate", "--generate", "1B"), "and --generate says something else; leave it out"),
         (("-f", QUICKSTART, "--size", "7B"), "-f plans what the files ask for, and --size says"),
         (("-f", QUICKSTART, "--gpus", "4", "--price", "2"), "--gpus and --price say"),
         (("-f", QUICKSTART, "--pool", "nowhere"), "there is no pool 'nowhere' in the settings"),
@@ -243,6 +270,51 @@ def test_bad_input_is_answered_in_one_sentence(
 def test_a_budget_may_name_its_currency_and_group_its_digits() -> None:
     found = value("--budget", "5,000 usd", "--gpu", "a100-80g", "--gpus", "64")
     assert found["name"].startswith("5,000")
+
+
+GENERATED = ("--generate", "1B", "--size", "7B", "--gpu", "a100-80g", "--gpus", "8")
+
+
+def test_synthetic_text_is_planned_on_gpus_and_compared_with_an_endpoint() -> None:
+    found = value(*GENERATED, "--price-per-million", "0.10,0.40")
+    assert found["kind"] == "Generation"
+    assert (found["tokens"], found["answers"]) == (10**9, 1_953_125)
+    assert found["parallelism"] == {"copies": 8, "tensor": 1, "answersAtOnce": 256}
+    assert found["memoryPerGpu"]["total"] <= found["gpuMemory"]
+    hours = found["gpuHours"]
+    assert 0 < hours["low"] < hours["expected"] < hours["high"]
+    assert found["energyKwh"]["expected"] > 0
+    endpoint = found["alternatives"][0]
+    assert endpoint["what"] == "an endpoint at 0.10 and 0.40 USD a million"
+    assert endpoint["cost"]["expected"] == 450
+    table = plan(*GENERATED)
+    assert table.exit_code == 0
+    assert "8 copies of the model" in table.stdout
+
+
+def test_synthetic_text_on_a_pool_has_no_money_where_the_pool_has_no_price(tmp_path: Path) -> None:
+    chosen = settings(tmp_path, pricePerGpuHour=None)
+    found = value("--generate", "10M", "--size", "1B", "--pool", "a100", "--settings", chosen)
+    assert (found["pool"], found["gpus"], found["cost"]) == ("a100", 1, None)
+
+
+def test_the_page_of_synthetic_text_is_written_and_yaml_says_what_json_says() -> None:
+    result = plan(*GENERATED, "-o", "html")
+    assert result.exit_code == 0
+    assert "8 copies of the model" in result.stdout
+    assert yaml.safe_load(plan(*GENERATED, "-o", "yaml").stdout) == value(*GENERATED)
+
+
+def test_a_plan_without_a_file_says_what_synthetic_text_would_cost() -> None:
+    for arguments in (SIZED, ("--budget", "500", "--gpu", "a100-80g", "--gpus", "8")):
+        said = [note for note in value(*arguments)["notes"] if "a billion synthetic" in note]
+        assert len(said) == 1
+        assert "USD; cupola plan --generate 1B --size" in said[0]
+
+
+def test_text_by_a_model_that_no_node_holds_is_exit_code_1() -> None:
+    said = sentence("--generate", "1B", "--size", "405B", "--gpu", "a100-80g", code=1)
+    assert said.startswith("no copy of the model fits")
 
 
 def test_what_is_too_large_for_the_gpus_is_exit_code_1() -> None:
@@ -312,7 +384,7 @@ def test_a_pool_whose_gpu_nobody_knows_is_said_and_does_not_spoil_the_others(
     assert "write gpu: in the settings" in sentence(*arguments, "--pool", "strange")
 
 
-def test_the_help_shows_the_three_ways_to_ask() -> None:
+def test_the_help_shows_the_ways_to_ask() -> None:
     text = plan("--help").stdout
-    for example in ("cupola plan -f", "cupola plan --size 7B", "cupola plan --budget"):
-        assert example in text
+    for example in ("-f", "--size 7B", "--budget", "--generate 1B"):
+        assert f"cupola plan {example}" in text

@@ -20,3 +20,9 @@ def test_so_many_gpus_are_whole_nodes_or_part_of_one() -> None:
     node = catalogue.typical("h100")
     assert (node.of(4).gpus, node.of(4).nodes) == (4, 1)
     assert (node.of(64).gpus, node.of(64).nodes, node.of(64).world) == (8, 8, 64)
+
+
+def test_a_part_of_a_node_takes_its_share_of_the_power_of_the_host() -> None:
+    node = catalogue.typical("h100")
+    assert node.of(2).host_watts == node.host_watts / 4
+    assert node.of(64).host_watts == node.host_watts

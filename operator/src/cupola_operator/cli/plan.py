@@ -20,13 +20,13 @@ from rich.console import Console
 
 from cupola_api.training import Precision
 from cupola_operator.cli import calibrate as calibrations
-from cupola_operator.cli import finished, laws, load, options, planned, plantable
+from cupola_operator.cli import finished, laws, load, options, plangenerate, planned, plantable
 from cupola_operator.cli import workdir as work
 from cupola_operator.local import shell
 from cupola_operator.local.mirror import MirrorBroken
 from cupola_operator.plan import Refused
 from cupola_operator.plan import pool as pools
-from cupola_operator.plan.answers import budget, document, sized
+from cupola_operator.plan.answers import budget, document, generating, sized
 from cupola_operator.plan.answers.known import USUAL_VOCABULARY
 from cupola_operator.plan.answers.loss import Own
 from cupola_operator.plan.answers.plan import Plan
@@ -77,6 +77,23 @@ def plan(
         typer.Option(
             "--budget",
             help="The best model for so much money, such as 150000; with --size: of that size.",
+        ),
+    ] = None,
+    generate: Annotated[
+        str | None,
+        typer.Option(help="Tokens of synthetic text that a model of --size writes, such as 1B."),
+    ] = None,
+    answer: Annotated[
+        int | None, typer.Option(help="Tokens of an answer of --generate; 512 by default.")
+    ] = None,
+    prompt: Annotated[
+        int | None, typer.Option(help="Tokens of the prompt of each answer; 256 by default.")
+    ] = None,
+    price_per_million: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IN,OUT",
+            help="Prices of an endpoint to compare --generate with, a million tokens in and out.",
         ),
     ] = None,
     gpu: Annotated[
@@ -138,6 +155,8 @@ def plan(
 
     cupola plan --budget 150000 --gpu h100-sxm
 
+    cupola plan --generate 1B --size 7B --gpu a100-80g
+
     cupola plan --calibrate [--workdir DIR | --runs FILE] [--pool NAME]
 
     With -f the plan is of the run that the resource resolves to: its model, batch, layout and pool, as
@@ -146,6 +165,9 @@ def plan(
 
     Without a file the best layout (data, tensor, pipeline, sequence, ZeRO, checkpointing, offload) is
     searched, and each kind of layout that lost says why.
+
+    --generate plans synthetic text that a model writes as training data, on GPUs and, with
+    --price-per-million, from an endpoint.
 
     --calibrate compares finished PretrainJobs with the planner's roofline and prints each pool's
     friction, how well it predicts runs that it was not fitted to, and the YAML for the settings. Nothing
@@ -157,9 +179,18 @@ def plan(
     """
     if calibrate or runs:
         others = {"-f": file, "--size": size, "--tokens": tokens, "--budget": money, "--gpu": gpu}
+        others["--generate"] = generate
         _calibrate(workdir, runs or [], pool, output, others if calibrate else None)
         return
     try:
+        written = plangenerate.wanted(
+            generate,
+            answer,
+            prompt,
+            price_per_million,
+            others={"-f": file, "--tokens": tokens, "--budget": money}
+            | {"--law": law, "--gpu-price": gpu_price},
+        )
         prices = Prices(
             device=options.amount("--gpu-price", gpu_price) if gpu_price is not None else None
         )
@@ -184,7 +215,9 @@ def plan(
                 prices=_with_guide(prices, place),
                 law=own,
             )
-            found = _without_file(asked, size, tokens, money, _others(place, settings, pool))
+            found = _without_file(
+                asked, size, tokens, money, _others(place, settings, pool), written=written
+            )
             if not (gpu or pool or settings):
                 said = f"no GPU was named, so it is the guide's, {_GUIDE_GPU}; name one with --gpu"
                 found = replace(found, notes=(said, *found.notes))
@@ -264,22 +297,34 @@ def _without_file(
     tokens: str | None,
     money: str | None,
     others: list[Machine],
+    *,
+    written: plangenerate.Wanted | None,
 ) -> Plan:
-    """The plan of a size, or of an amount of money."""
+    """The plan of a size, of an amount of money, or of text that a model of a size writes."""
+    if written:
+        return plangenerate.plan(asked, written, others)
     if money is not None:
         if tokens is not None:
             raise options.Invalid(
                 "--tokens and --budget: the money says how many tokens; leave one of them out"
             )
         amount = options.money(money, asked.machine.price.currency)
-        return budget.plan(asked, amount, size=asked.size or None)
+        return _with_synthetic(asked, budget.plan(asked, amount, size=asked.size or None))
     if size is None:
         raise options.Invalid(
             "say what to plan: -f FILE, or --size 7B, or --budget 150000; cupola plan --help shows more"
         )
     found = sized.plan(asked)
     more = sized.elsewhere(asked, found, others)
-    return replace(found, alternatives=(*found.alternatives, *more))
+    return _with_synthetic(asked, replace(found, alternatives=(*found.alternatives, *more)))
+
+
+def _with_synthetic(asked: Asked, found: Plan) -> Plan:
+    """The plan with what text that such a model writes would cost."""
+    if found.training is None:
+        return found
+    said = generating.besides(replace(asked, size=found.training.parameters))
+    return replace(found, notes=(*found.notes, said)) if said else found
 
 
 _COMPARED = ("a100-80g", "h100-sxm", "h200")

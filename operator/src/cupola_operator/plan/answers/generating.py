@@ -15,7 +15,8 @@ from cupola_api.quantities import people
 from cupola_operator.plan import Refused
 from cupola_operator.plan.anatomy import parameters
 from cupola_operator.plan.anatomy.model import Model, of_shape
-from cupola_operator.plan.answers import assumed, sized, training, writing
+from cupola_operator.plan.answers import assumed, copies, sized, training, writing
+from cupola_operator.plan.answers.copies import AT_ONCE, USED, Text
 from cupola_operator.plan.answers.plan import Alternative, Generation, Plan
 from cupola_operator.plan.answers.sized import Asked
 from cupola_operator.plan.estimate import Estimate
@@ -24,39 +25,19 @@ from cupola_operator.plan.money.price import Money
 from cupola_operator.plan.speed.hardware import Machine
 
 REACHED = Estimate(1.2, 1.5, 2.4)
-"""Time over that of the roofline. Published throughputs of Llama 7B to 70B in 16 bits on A100 and H100 are
-1.2 to 1.8 (TensorRT-LLM, NVIDIA's performance pages of 2023 and of v0.14) and 2.2 to 2.4 (vLLM 0.6.0,
-Lambda 2024); the tests compute them."""
+"""Time over that of the roofline, for an engine that batches answers as they come.
+
+The least, about the median and the most of ten published throughputs of Llama 7B to 70B in 16 bits on A100 and
+H100: 1.2 to 1.7 with TensorRT-LLM (NVIDIA's performance pages of 2023 and of v0.14), 2.2 and 2.4 with vLLM
+0.6.0 (Lambda 2024); tests/operator/plan/test_writing.py computes them. An engine that waits for its host
+between tokens takes longer: vLLM 0.5.4 took 6.4 times.
+"""
 
 WRITTEN = Estimate(1.0, 1.0, 1.25)
 """Tokens that are written for one that is asked for: in the high case one of five goes, as its answer is cut
 off, empty or filtered out. An assumption."""
 
-AT_ONCE = 256
-"""Answers that a copy writes side by side at most: what vLLM has set if nobody says otherwise."""
-
-USED = 0.9
-"""Of the memory of a device, so much is for weights, keys and values: vLLM's own share; the rest is for
-what a pass computes."""
-
 _MILLION = 1_000_000
-
-
-@dataclass(frozen=True)
-class Text:
-    """What is written."""
-
-    tokens: int
-    """Of all answers together; their prompts do not count."""
-    answer: int = 512
-    """Tokens of an answer, on average."""
-    prompt: int = 256
-    """Tokens of the prompt of each answer."""
-
-    @property
-    def answers(self) -> int:
-        """How many answers that is."""
-        return math.ceil(self.tokens / self.answer)
 
 
 @dataclass(frozen=True)
@@ -134,10 +115,11 @@ def _possible(asked: Asked, text: Text) -> None:
 
 
 def _as_many_as_needed(asked: Asked, model: Model, text: Text) -> Plan:
-    """The fewest devices, doubled until it ends within the longest time or there are no more."""
+    """The fewest devices of a copy, doubled until it ends within the longest time or there are no more."""
     most = min(sized.MOST_GPUS, asked.available or sized.MOST_GPUS)
     node = min(asked.machine.gpus, most)
-    count = min((one.tensor for one in _copies(asked, asked.machine, model, text, node)), default=0)
+    fitting = copies.fitting(model, asked.machine, text, precision=asked.precision, devices=node)
+    count = min((one.tensor for one in fitting), default=0)
     if not count:
         raise _too_large(asked, asked.machine, model, text, node)
     longest = sized.LONGEST_DAYS * 24
@@ -150,47 +132,20 @@ def _as_many_as_needed(asked: Asked, model: Model, text: Text) -> Plan:
         count = min(most, 2 * count)
 
 
-@dataclass(frozen=True)
-class _Copy:
-    """A copy of the model on some devices of a node."""
-
-    tensor: int
-    room: int
-    """Answers that have room side by side."""
-
-
-def _copies(
-    asked: Asked, machine: Machine, model: Model, text: Text, devices: int
-) -> Iterator[_Copy]:
-    """The ways to hold a copy: 1, 2, 4 ... devices of a node that share heads evenly."""
-    tensor = 1
-    while tensor <= min(devices, machine.gpus):
-        kept = (text.prompt + text.answer) * writing.cache(model, tensor, asked.precision)
-        room = int(USED * machine.gpu.memory - _weights(model, tensor, asked)) // kept
-        if room >= 1 and model.heads % tensor == 0:
-            yield _Copy(tensor, min(room, AT_ONCE))
-        tensor *= 2
-
-
-def _weights(model: Model, tensor: int, asked: Asked) -> int:
-    """Bytes of weights on a device."""
-    return math.ceil(parameters.count(model).total * writing.width(asked.precision) / tensor)
-
-
 def _on(asked: Asked, machine: Machine, model: Model, text: Text, devices: int) -> Plan:
     """The plan on so many devices: the copies that end first. Refuses with NothingFits."""
     timed = {
-        copy: _seconds(asked, machine, model, text, copy, devices)
-        for copy in _copies(asked, machine, model, text, devices)
+        copy: copies.seconds(
+            model, machine, text, copy, precision=asked.precision, copies=devices // copy.tensor
+        )
+        for copy in copies.fitting(model, machine, text, precision=asked.precision, devices=devices)
     }
     if not timed:
         raise _too_large(asked, machine, model, text, devices)
     copy, once = min(timed.items(), key=lambda pair: pair[1])
-    there = machine.of(devices)
     work = (REACHED * once).times(WRITTEN)
-    costs = bill.of_job(work, there, devices, kwh_price=asked.prices.kwh)
+    costs = bill.of_job(work, machine, devices, kwh_price=asked.prices.kwh)
     count = devices // copy.tensor
-    kept = (text.prompt + text.answer) * writing.cache(model, copy.tensor, asked.precision)
     side = min(copy.room, math.ceil(text.answers / count))
     of_text = Generation(
         parameters=parameters.count(model).total,
@@ -201,49 +156,23 @@ def _on(asked: Asked, machine: Machine, model: Model, text: Text, devices: int) 
         copies=count,
         tensor=copy.tensor,
         at_once=side,
-        weights=_weights(model, copy.tensor, asked),
-        cache=side * kept,
+        weights=copy.weights,
+        cache=side * copy.cache,
         capacity=machine.gpu.memory,
         precision=asked.precision,
         tokens_per_second=Estimate.exactly(text.tokens).over(work),
     )
-    notes = [_said(of_text), *_idle(devices, of_text), *training.of_money(there)]
+    notes = [_said(of_text), *_idle(devices, of_text), *training.of_money(machine)]
     return Plan(
         kind="Generation",
         name=f"{people(text.tokens)} tokens by a model of {people(asked.size)}",
-        machine=there,
+        machine=machine,
         devices=devices,
         bill=costs,
         generation=of_text,
         notes=tuple(notes),
-        assumptions=(*_taken(), *assumed.of(there, costs, training=False)),
+        assumptions=(*_taken(), *assumed.of(machine, costs, training=False)),
     )
-
-
-def _seconds(
-    asked: Asked, machine: Machine, model: Model, text: Text, copy: _Copy, devices: int
-) -> float:
-    """Seconds until the copy with most answers has written them, at the roofline.
-
-    As answers end others take their place, so that a copy always has `side` of them under way, half
-    written on average.
-    """
-    each = math.ceil(text.answers / (devices // copy.tensor))
-    side = min(copy.room, each)
-
-    def passing(tokens: int, before: float) -> float:
-        return writing.seconds(
-            model,
-            machine,
-            sequences=side,
-            each=tokens,
-            before=before,
-            tensor=copy.tensor,
-            precision=asked.precision,
-        )
-
-    write = text.answer * passing(1, text.prompt + text.answer / 2)
-    return each / side * (passing(text.prompt, 0) + write)
 
 
 def _too_large(asked: Asked, machine: Machine, model: Model, text: Text, devices: int) -> Refused:
@@ -251,23 +180,26 @@ def _too_large(asked: Asked, machine: Machine, model: Model, text: Text, devices
     most = min(devices, machine.gpus)
     need = parameters.count(model).total * writing.width(asked.precision) / 2**30
     have = USED * most * machine.gpu.memory / 2**30
+    more = "more --gpus, " if most < machine.gpus else ""
     return Refused(
         "NothingFits",
-        f"no copy of the model fits: its weights take {need:,.0f} GiB, an answer of {text.answer:,} tokens "
-        f"needs its keys and values, and {most} of {machine.name} in a node have {have:,.0f} GiB for them; "
-        "say more --gpus, a GPU with more memory, a smaller --size, or shorter answers",
+        f"no copy of the model fits: its weights take {need:,.1f} GiB, each answer needs keys and values "
+        f"beside them, and {most} of {machine.name} in a node have {have:,.1f} GiB for both; say {more}a "
+        "GPU with more memory, or a smaller --size",
     )
 
 
 def _said(found: Generation) -> str:
     """How it is written, and the memory of a device."""
     gib = 2**30
-    low, middle, high = found.tokens_per_second.ends
+    on = "1 device" if found.tensor == 1 else f"{found.tensor} devices"
+    who = f"{found.copies:,} copies of the model, each on {on}, write"
+    if found.copies == 1:
+        who = f"one copy of the model on {on} writes"
     return (
-        f"{found.answers:,} answers of {found.answer_tokens:,} tokens to prompts of "
-        f"{found.prompt_tokens:,}, by {found.copies:,} "
-        f"{'copy' if found.copies == 1 else 'copies'} of the model on {found.tensor} of the devices each, "
-        f"{found.at_once} answers at once: {_few((low, middle, high))} tokens a second; a device holds "
+        f"{who} {found.answers:,} answers of {found.answer_tokens:,} tokens to prompts of "
+        f"{found.prompt_tokens:,}, {found.at_once} at once: "
+        f"{_few(found.tokens_per_second.ends)} tokens a second; a device holds "
         f"{found.weights / gib:,.1f} GiB of weights and {found.cache / gib:,.1f} of keys and values, of "
         f"{found.capacity / gib:,.1f}"
     )
@@ -286,10 +218,10 @@ def _idle(devices: int, found: Generation) -> Iterator[str]:
 def _taken() -> list[str]:
     """What is taken for granted of writing."""
     return [
-        f"writing takes {_few(REACHED.ends)} times as long as the roofline says, as published "
-        "throughputs of inference engines do",
+        f"writing takes {_few(REACHED.ends)} times as long as the roofline says",
         f"{_few(WRITTEN.ends)} tokens are written for one that is kept",
-        f"a copy writes {AT_ONCE} answers at once at most, and {USED:.0%} of the memory is theirs",
+        f"a copy writes {AT_ONCE} answers at once at most",
+        f"{100 * USED:g} % of a device's memory is for weights, keys and values",
     ]
 
 

@@ -110,7 +110,11 @@ class Machine:
         return self.gpus * self.nodes
 
     def of(self, gpus: int) -> Machine:
-        """The same with room for exactly `gpus` GPUs: whole nodes, or a part of one."""
+        """The same with room for exactly `gpus` GPUs: whole nodes, or a part of one.
+
+        A part of a node answers for its share of the power of the host.
+        """
         if gpus <= self.gpus:
-            return dataclasses.replace(self, gpus=gpus, nodes=1)
+            watts = self.host_watts * gpus / self.gpus
+            return dataclasses.replace(self, gpus=gpus, nodes=1, host_watts=watts)
         return dataclasses.replace(self, nodes=-(-gpus // self.gpus))
