@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +16,12 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from cupola_api.artifact import MANIFEST, Manifest, canonical, verify
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_api.run import (
-    ATTEMPT,
-    ORDER,
     CurateRun,
-    Hyperparameters,
     PretrainRun,
-    Shape,
     WeightedInput,
     World,
 )
-from cupola_api.training import Attention, Optimizer, Precision
+from cupola_api.training import Attention, Precision
 from cupola_trainer import history, storage
 from cupola_trainer.model import build
 from cupola_trainer.packing import logits_of
@@ -42,6 +38,10 @@ pytestmark = pytest.mark.filterwarnings(
 
 VOCABULARY = 300
 CONTEXT = 32
+"""Of the run `tiny`."""
+
+Tiny = Callable[..., PretrainRun]
+Train = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
@@ -50,51 +50,6 @@ def _restore_torch() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(mode=False)
-
-
-def _run(output: Path, dataset: WeightedInput, **changes: object) -> PretrainRun:
-    hyperparameters = Hyperparameters(
-        optimizer=Optimizer(),
-        learning_rate=changes.pop("learning_rate", 1e-2),
-        warmup_steps=2,
-        final_ratio=0.1,
-        weight_decay=0.1,
-        gradient_clipping=1.0,
-        precision=changes.pop("precision", Precision.BF16),
-        seed=0,
-    )
-    run = PretrainRun(
-        namespace="default",
-        name="tiny",
-        output=output.as_uri(),
-        datasets=[dataset],
-        shape=Shape(
-            layers=2,
-            hidden=32,
-            heads=4,
-            kv_heads=2,
-            ffn=64,
-            vocabulary=VOCABULARY,
-            context=CONTEXT,
-            tie_embeddings=True,
-        ),
-        order=ORDER,
-        steps=12,
-        sequences_per_step=8,
-        micro_batch=4,
-        hyperparameters=hyperparameters,
-        world=World(nodes=1, gpus_per_node=1, threads=1, device="Cpu"),
-        zero_stage=1,
-        activation_checkpointing=False,
-        checkpoint_seconds=1000,
-        checkpoint_keep=2,
-    )
-    return run.model_copy(update=changes)
-
-
-def _train(run: PretrainRun, monkeypatch: pytest.MonkeyPatch, attempt: str = "a1") -> Outcome:
-    monkeypatch.setenv(ATTEMPT, attempt)
-    return main(run, argparse.Namespace())
 
 
 def _stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,10 +63,10 @@ def _stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_ends_with_a_model_that_has_learned(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny, dataset: WeightedInput, train: Train
 ) -> None:
-    run = _run(tmp_path, dataset, steps=60)
-    outcome = _train(run, monkeypatch)
+    run = tiny(steps=60)
+    outcome = train(run)
     assert outcome.outcome is OutcomeKind.SUCCEEDED
     assert outcome.artifact is not None
     assert outcome.model is not None
@@ -133,15 +88,19 @@ def test_a_run_ends_with_a_model_that_has_learned(
 
 
 def test_on_a_volume_all_is_used_in_place_and_named_by_its_claim(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny,
+    tmp_path: Path,
+    dataset: WeightedInput,
+    monkeypatch: pytest.MonkeyPatch,
+    train: Train,
 ) -> None:
-    expected = _train(_run(tmp_path / "here", dataset), monkeypatch)
+    expected = train(tiny("here"))
     assert expected.artifact is not None
     monkeypatch.setattr(storage.place, "MOUNT", tmp_path / "mnt")
     shutil.copytree(storage.place_of(dataset.uri), tmp_path / "mnt/data/words")
-    run = _run(tmp_path, dataset.model_copy(update={"uri": "pvc://data/words"}))
+    run = tiny(datasets=[dataset.model_copy(update={"uri": "pvc://data/words"})])
     run = run.model_copy(update={"output": "pvc://models/team a"})
-    outcome = _train(run, monkeypatch)
+    outcome = train(run)
     name = run.folder.rpartition("/")[2]
     assert outcome.artifact == expected.artifact.model_copy(
         update={"uri": f"pvc://models/team%20a/{name}/a1/artifact"}
@@ -152,7 +111,7 @@ def test_on_a_volume_all_is_used_in_place_and_named_by_its_claim(
         "artifact",
         "history.jsonl",
     ]
-    assert _train(run, monkeypatch, "a2") == outcome
+    assert train(run, "a2") == outcome
 
 
 def _reference_losses(run: PretrainRun) -> list[float]:
@@ -184,19 +143,17 @@ def _reference_losses(run: PretrainRun) -> list[float]:
 
 
 @pytest.mark.parametrize("stage", range(4))
-def test_losses_are_those_of_a_plain_loop(
-    stage: int, tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = _run(tmp_path, dataset, precision=Precision.FP32, zero_stage=stage)
-    _train(run, monkeypatch)
+def test_losses_are_those_of_a_plain_loop(stage: int, tiny: Tiny, train: Train) -> None:
+    run = tiny(precision=Precision.FP32, zero_stage=stage)
+    train(run)
     losses = [entry["loss"] for entry in history.read(storage.place_of(run.folder))]
     assert losses == pytest.approx(_reference_losses(run), rel=1e-5)
 
 
 def test_the_model_that_is_exported_has_the_loss_that_is_reported(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny, dataset: WeightedInput, train: Train
 ) -> None:
-    outcome = _train(_run(tmp_path, dataset, precision=Precision.FP32), monkeypatch)
+    outcome = train(tiny(precision=Precision.FP32))
     assert outcome.artifact is not None
     assert outcome.model is not None
     model = AutoModelForCausalLM.from_pretrained(storage.place_of(outcome.artifact.uri))
@@ -216,52 +173,43 @@ def test_the_model_that_is_exported_has_the_loss_that_is_reported(
     ("stage", "precision"), [(0, Precision.FP32), (0, Precision.BF16), (3, Precision.BF16)]
 )
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(
-    stage: int,
-    precision: Precision,
-    tmp_path: Path,
-    dataset: WeightedInput,
-    monkeypatch: pytest.MonkeyPatch,
+    stage: int, precision: Precision, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, train: Train
 ) -> None:
-    whole = _run(tmp_path / "whole", dataset, zero_stage=stage, precision=precision)
-    cut = _run(tmp_path / "cut", dataset, zero_stage=stage, precision=precision)
+    whole = tiny("whole", zero_stage=stage, precision=precision)
+    cut = tiny("cut", zero_stage=stage, precision=precision)
     assert whole.digest == cut.digest
-    expected = _train(whole, monkeypatch)
+    expected = train(whole)
     with monkeypatch.context() as patch:
         _stop_after(5, patch)
-        stopped = _train(cut, monkeypatch, "a1")
+        stopped = train(cut, "a1")
     assert (stopped.outcome, stopped.reason, stopped.step) == ("Stopped", "Terminated", 6)
-    outcome = _train(cut, monkeypatch, "a2")
+    outcome = train(cut, "a2")
     assert expected.artifact is not None
     assert outcome.artifact is not None
     assert outcome.artifact.digest == expected.artifact.digest
     assert outcome.model == expected.model
 
 
-def test_a_finished_run_ends_at_once(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = _run(tmp_path, dataset, steps=2)
-    first = _train(run, monkeypatch, "a1")
-    again = _train(run, monkeypatch, "a2")
+def test_a_finished_run_ends_at_once(tiny: Tiny, train: Train) -> None:
+    run = tiny(steps=2)
+    first = train(run, "a1")
+    again = train(run, "a2")
     assert again == first
     assert not (storage.place_of(run.folder) / "a2").exists()
 
 
 def test_a_broken_checkpoint_is_passed_over_with_a_warning(
-    tmp_path: Path,
-    dataset: WeightedInput,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], train: Train
 ) -> None:
-    run = _run(tmp_path, dataset)
+    run = tiny()
     folder = storage.place_of(run.folder)
     for step, attempt in ((3, "a1"), (7, "a2")):
         with monkeypatch.context() as patch:
             _stop_after(step, patch)
-            _train(run, monkeypatch, attempt)
+            train(run, attempt)
     (folder / "a2/checkpoints/step-0000008/rank-00000.safetensors").write_bytes(b"torn")
     capsys.readouterr()
-    assert _train(run, monkeypatch, "a3").outcome is OutcomeKind.SUCCEEDED
+    assert train(run, "a3").outcome is OutcomeKind.SUCCEEDED
     printed = capsys.readouterr().out
     assert "warning: checkpoint a2/checkpoints/step-0000008 is passed over: " in printed
     assert "rank-00000.safetensors has 4 bytes, expected " in printed
@@ -279,19 +227,19 @@ def _adopt(checkpoint: Path, run: PretrainRun) -> None:
 
 @pytest.mark.parametrize("stage", [0, 2, 3])
 def test_another_layout_goes_on_from_a_checkpoint(
-    stage: int, tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+    stage: int, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, train: Train
 ) -> None:
-    whole = _run(tmp_path / "whole", dataset, precision=Precision.FP32)
-    _train(whole, monkeypatch)
-    cut = _run(tmp_path / "cut", dataset, precision=Precision.FP32)
+    whole = tiny("whole", precision=Precision.FP32)
+    train(whole)
+    cut = tiny("cut", precision=Precision.FP32)
     with monkeypatch.context() as patch:
         _stop_after(5, patch)
-        _train(cut, monkeypatch)
-    other = _run(
-        tmp_path, dataset, precision=Precision.FP32, zero_stage=stage, micro_batch=2
-    ).model_copy(update={"activation_checkpointing": stage == 2})
+        train(cut)
+    other = tiny(precision=Precision.FP32, zero_stage=stage, micro_batch=2).model_copy(
+        update={"activation_checkpointing": stage == 2}
+    )
     _adopt(storage.place_of(cut.folder) / "a1/checkpoints/step-0000006", other)
-    _train(other, monkeypatch)
+    train(other)
     expected, got = (
         [(entry["step"], entry["loss"]) for entry in history.read(storage.place_of(run.folder))]
         for run in (whole, other)
@@ -300,10 +248,8 @@ def test_another_layout_goes_on_from_a_checkpoint(
     assert [loss for _, loss in got] == pytest.approx([loss for _, loss in expected[6:]], rel=1e-5)
 
 
-def test_a_loss_that_explodes_is_the_users_move(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = _run(tmp_path, dataset, learning_rate=1.0, steps=500)
+def test_a_loss_that_explodes_is_the_users_move(tiny: Tiny, train: Train) -> None:
+    run = tiny(learning_rate=1.0, steps=500)
     run = run.model_copy(
         update={
             "hyperparameters": run.hyperparameters.model_copy(
@@ -312,39 +258,35 @@ def test_a_loss_that_explodes_is_the_users_move(
         }
     )
     with pytest.raises(PodFailure, match="learningRate") as caught:
-        _train(run, monkeypatch)
+        train(run)
     assert caught.value.reason == "LossNotFinite"
     assert caught.value.failure == "User"
 
 
-def test_a_batch_that_does_not_divide_is_refused(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_that_does_not_divide_is_refused(tiny: Tiny, train: Train) -> None:
     with pytest.raises(PodFailure, match=r"multiple of 96 tokens") as caught:
-        _train(_run(tmp_path, dataset, micro_batch=3), monkeypatch)
+        train(tiny(micro_batch=3))
     assert caught.value.reason == "BatchIndivisible"
 
 
-def test_too_few_ranks_are_refused(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_few_ranks_are_refused(tiny: Tiny, train: Train) -> None:
     world = World(nodes=2, gpus_per_node=1, threads=1, device="Cpu")
     with pytest.raises(PodFailure, match="planned for 2") as caught:
-        _train(_run(tmp_path, dataset, world=world), monkeypatch)
+        train(tiny(world=world))
     assert caught.value.reason == "WorldMismatch"
 
 
-def test_another_kind_of_run_is_refused(dataset: WeightedInput) -> None:
+def test_another_kind_of_run_is_refused() -> None:
     with pytest.raises(PodFailure, match="not a CurateRun"):
         main(CurateRun.model_construct(), argparse.Namespace())
 
 
 def test_a_model_that_attends_within_documents_is_trained_and_measured_so(
-    tmp_path: Path, dataset: WeightedInput, monkeypatch: pytest.MonkeyPatch
+    tiny: Tiny, train: Train
 ) -> None:
     changes = {"precision": Precision.FP32, "attention": Attention.WITHIN_DOCUMENTS}
-    run = _run(tmp_path, dataset, **changes)
-    outcome = _train(run, monkeypatch)
+    run = tiny(**changes)
+    outcome = train(run)
     assert outcome.artifact is not None
     assert outcome.model is not None
     losses = [entry["loss"] for entry in history.read(storage.place_of(run.folder))]
