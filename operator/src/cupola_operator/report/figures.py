@@ -18,7 +18,9 @@ GIB = 2**30
 
 def headline(plan: Plan) -> str:
     """What is planned, and where."""
-    what = plan.name if plan.kind in ("Model", "Budget", "Generation") else f"{plan.kind}/{plan.name}"
+    what = (
+        plan.name if plan.kind in ("Model", "Budget", "Generation") else f"{plan.kind}/{plan.name}"
+    )
     gpu = plan.machine.gpu
     devices = words.plural(plan.devices, "device")
     place = f"{devices} of {plan.machine.name} ({gpu.title})"

@@ -40,7 +40,9 @@ def section(plan: Plan) -> Section:
 
 
 def _title(plan: Plan) -> str:
-    return plan.name if plan.kind in ("Model", "Budget", "Generation") else f"{plan.kind}/{plan.name}"
+    return (
+        plan.name if plan.kind in ("Model", "Budget", "Generation") else f"{plan.kind}/{plan.name}"
+    )
 
 
 def _sections(plan: Plan) -> Iterator[Section]:
