@@ -9,7 +9,8 @@ import pytest
 from cupola_api.common import Attempt, Cost, PodTime, RunStatus
 from cupola_api.pretrainjob import PretrainJobStatus
 from cupola_api.spent import Causes
-from cupola_operator.cost.entries import CAUSES, Entry, added, before, of_run, spent
+from cupola_operator.cost.causes import NAMES
+from cupola_operator.cost.entries import Entry, added, before, of_run, spent
 
 NOW = datetime(2026, 2, 10, tzinfo=UTC)
 
@@ -176,4 +177,4 @@ def test_what_was_spent_before_is_of_the_same_name_and_revision_and_of_another_r
 
 
 def test_causes_have_an_order() -> None:
-    assert CAUSES[0] == "productive"
+    assert NAMES[0] == "productive"

@@ -169,6 +169,14 @@ def amounts(tally: Tally) -> tuple[int, Causes]:
     return total, _causes(tuple(parts))
 
 
+def added(parts: Iterable[Causes | None]) -> Causes | None:
+    """Amounts by cause, added up; None if there are none."""
+    known = [part for part in parts if part]
+    if not known:
+        return None
+    return _causes(tuple(sum(millionths(getattr(one, name)) for one in known) for name in NAMES))
+
+
 def _rounded(money: int) -> int:
     total, rest = divmod(money, _UNIT)
     return total + (2 * rest > _UNIT or (2 * rest == _UNIT and total % 2))

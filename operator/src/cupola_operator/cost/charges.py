@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from cupola_operator.cluster import Object, key_of
 from cupola_operator.cost import book, entries
-from cupola_operator.cost.entries import CAUSES, Entry
+from cupola_operator.cost.causes import NAMES
+from cupola_operator.cost.entries import Entry
 from cupola_operator.cost.months import Month
 from cupola_operator.resources import parse_status
 
@@ -66,7 +67,7 @@ def lines(charge: Charge) -> Iterator[Line]:
         return
     money = _split(entry.cost, entry.costs)
     time = _split(entry.gpu_seconds, entry.causes)
-    for cause in (*CAUSES, UNSPLIT):
+    for cause in (*NAMES, UNSPLIT):
         if money.get(cause) or time.get(cause):
             cost = None if entry.cost is None else money.get(cause, Decimal(0))
             yield Line(charge, cause, cost, time.get(cause, Decimal(0)))
@@ -76,7 +77,7 @@ def _split(amount: str | None, causes: object) -> dict[str, Decimal]:
     """An amount by cause, with what was never split."""
     if amount is None:
         return {}
-    found = {cause: Decimal(getattr(causes, cause, 0)) for cause in CAUSES}
+    found = {cause: Decimal(getattr(causes, cause, 0)) for cause in NAMES}
     return found | {UNSPLIT: Decimal(amount) - sum(found.values(), Decimal(0))}
 
 

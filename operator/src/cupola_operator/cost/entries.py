@@ -14,13 +14,11 @@ from cupola_api.base import Model
 from cupola_api.common import Attempt, Name, Status
 from cupola_api.spent import Causes
 from cupola_operator.children import text_of, time_of
+from cupola_operator.cost import causes as by_cause
 from cupola_operator.cost import months
+from cupola_operator.cost.causes import NAMES
 from cupola_operator.cost.ledger import amount
 from cupola_operator.cost.months import Month
-
-CAUSES = tuple(Causes.model_fields)
-"""Names of the causes, in the order in which they are told."""
-
 
 Sum = Annotated[str, Field(pattern=r"^[0-9]{1,30}(\.[0-9]{1,6})?$")]
 """An amount of a ledger, which people could write too: it is never below zero."""
@@ -150,7 +148,7 @@ def _shared(
             month: (part, {}) for month, part in months.shares(Decimal(amount), begin, end).items()
         }
     found: dict[Month, Split] = {}
-    for cause in CAUSES:
+    for cause in NAMES:
         for month, part in months.shares(Decimal(getattr(causes, cause)), begin, end).items():
             found.setdefault(month, {})[cause] = part
     return {month: (sum(split.values(), Decimal(0)), split) for month, split in found.items()}
@@ -175,9 +173,7 @@ def _causes(splits: Iterable[Split]) -> Causes | None:
     there = [split for split in splits if split]
     if not there:
         return None
-    return Causes(
-        **{name: amount(sum((one[name] for one in there), Decimal(0))) for name in CAUSES}
-    )
+    return Causes(**{name: amount(sum((one[name] for one in there), Decimal(0))) for name in NAMES})
 
 
 def added(first: Entry, second: Entry) -> Entry:
@@ -190,8 +186,8 @@ def added(first: Entry, second: Entry) -> Entry:
         kind=first.kind,
         currency=first.currency,
         cost=_sum([first.cost, second.cost]),
-        costs=_both(first.costs, second.costs),
-        causes=_both(first.causes, second.causes),
+        costs=by_cause.added([first.costs, second.costs]),
+        causes=by_cause.added([first.causes, second.causes]),
         begin=min(filter(None, (first.begin, second.begin)), default=None),
         end=max(filter(None, (first.end, second.end)), default=None),
         estimated=first.estimated or second.estimated,
@@ -199,13 +195,6 @@ def added(first: Entry, second: Entry) -> Entry:
         runs=first.runs + second.runs,
         **figures,
     )
-
-
-def _both(first: Causes | None, second: Causes | None) -> Causes | None:
-    there = [causes for causes in (first, second) if causes]
-    if not there:
-        return None
-    return Causes(**{name: _sum([getattr(one, name) for one in there]) for name in CAUSES})
 
 
 def _sum(amounts: Iterable[str | None]) -> str | None:

@@ -15,7 +15,7 @@ from cupola_api.common import Attempt, Cost, PodTime
 from cupola_api.spent import Causes, Spent
 from cupola_operator.children import Placement, Pod, text_of, time_of
 from cupola_operator.cost import causes, prices
-from cupola_operator.cost.causes import NAMES, Tally, millionths, text
+from cupola_operator.cost.causes import Tally, millionths, text
 from cupola_operator.cost.intervals import MAX_PODS, interval, pod_time, pod_times
 
 _PLACES = Decimal("0.000001")
@@ -192,7 +192,7 @@ def total(
         accrued=amount(accrued),
         projected=amount(accrued + to_come * (rate or 0) / _HOUR),
         wasted=amount(sum((Decimal(a.wasted or 0) for a in attempts), Decimal(0))),
-        causes=_sum(a.costs for a in attempts),
+        causes=causes.added(a.costs for a in attempts),
         **figures,
     )
 
@@ -220,9 +220,9 @@ def added(first: Attempt, second: Attempt) -> Attempt:
         update={
             "gpu_seconds": _plus(first.gpu_seconds, second.gpu_seconds),
             "queue_seconds": _plus(first.queue_seconds, second.queue_seconds),
-            "causes": _sum([first.causes, second.causes]),
+            "causes": causes.added([first.causes, second.causes]),
             "cost": _plus(first.cost, second.cost),
-            "costs": _sum([first.costs, second.costs]),
+            "costs": causes.added([first.costs, second.costs]),
             "wasted": _plus(first.wasted, second.wasted),
             "started_at": first.started_at,
             "estimated": first.estimated or second.estimated,
@@ -249,16 +249,6 @@ def _plus(first: str | None, second: str | None) -> str | None:
     if first is None or second is None:
         return first or second
     return text(millionths(first) + millionths(second))
-
-
-def _sum(parts: Iterable[Causes | None]) -> Causes | None:
-    """Amounts by cause, added up; None if there are none."""
-    known = [part for part in parts if part]
-    if not known:
-        return None
-    return Causes(
-        **{name: text(sum(millionths(getattr(part, name)) for part in known)) for name in NAMES}
-    )
 
 
 def _watts(attempt: Attempt, placement: Placement) -> Decimal:
