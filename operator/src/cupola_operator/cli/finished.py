@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import typer
 import yaml
 
 from cupola_api.common import Resource
@@ -21,6 +22,14 @@ from cupola_operator.resources import parse, parse_status
 
 MAX_BYTES = 256 * 1024 * 1024
 """Of a list."""
+
+Option = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--runs",
+        help="Finished runs instead of those of --workdir: what kubectl get -o yaml wrote; repeatable.",
+    ),
+]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

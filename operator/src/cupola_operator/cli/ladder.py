@@ -89,12 +89,7 @@ def ladder(
     fit: Annotated[
         bool, typer.Option("--fit", help="Fit the law to those trainings that have Succeeded.")
     ] = False,
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Finished runs instead of those of --workdir: what kubectl get -o yaml wrote; repeatable."
-        ),
-    ] = None,
+    runs: finished.Option = None,
     workdir: work.Option = work.DEFAULT,
     output: Annotated[
         Output,

@@ -134,12 +134,7 @@ def plan(
             "--calibrate", help="Fit each pool's friction to finished PretrainJobs, and print it."
         ),
     ] = False,
-    runs: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Finished runs instead of those of --workdir: what kubectl get -o yaml wrote; repeatable."
-        ),
-    ] = None,
+    runs: finished.Option = None,
     workdir: work.Option = work.DEFAULT,
     output: Annotated[
         Output, typer.Option("--output", "-o", help="html is a page of its own on standard output.")
