@@ -30,6 +30,7 @@ from cupola_api.dataset import PiiKind
 from cupola_api.run import CurateRun, Input, ListRun, dump
 from cupola_trainer import curate
 from cupola_trainer.curate import pii
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.filters import gopher, repetition
 from cupola_trainer.curate.texts import Texts
 
@@ -73,19 +74,19 @@ def main() -> None:
 
 def rules(sample: Path) -> dict[str, float]:
     """Seconds of each family of rules over all documents."""
-    batches = list(batched(sample))
+    parts = list(batches(texts_of(sample), BATCH))
     for rule in (*QUALITY, *REPETITION):
-        rule(Texts(batches[0]))  # what is made at the first document is not counted
-    pii.redact(batches[0][0], set(PiiKind))
+        rule(Texts(parts[0]))  # what is made at the first document is not counted
+    pii.redact(parts[0][0], set(PiiKind))
 
     def each(measures: tuple[Callable[[Texts], Any], ...]) -> None:
-        for batch in batches:
+        for batch in parts:
             texts = Texts(batch)
             for measure in measures:
                 measure(texts)
 
     def redact(kinds: set[PiiKind]) -> None:
-        for batch in batches:
+        for batch in parts:
             for text in batch:
                 pii.redact(text, kinds)
 
@@ -98,19 +99,11 @@ def rules(sample: Path) -> dict[str, float]:
     return {name: timed(one) for name, one in work.items()}
 
 
-def batched(sample: Path) -> Iterator[list[str]]:
-    """The documents, about a quarter of a mebibyte at a time."""
-    batch: list[str] = []
-    size = 0
+def texts_of(sample: Path) -> Iterator[str]:
+    """The documents."""
     for path in sorted(sample.glob("*.jsonl")):
         for line in path.open(encoding="utf-8"):
-            batch.append(json.loads(line)["text"])
-            size += len(batch[-1])
-            if size >= BATCH:
-                yield batch
-                batch, size = [], 0
-    if batch:
-        yield batch
+            yield json.loads(line)["text"]
 
 
 def chain(

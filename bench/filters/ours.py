@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from cupola_api.filters import QUALITY_RULES, BlockList, Quality, QualityRules, rules_of
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.filters import classifier, language, lines
 from cupola_trainer.curate.filters.blocking import Blocking
 from cupola_trainer.curate.filters.decontaminating import Decontaminating
@@ -34,17 +35,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="of JSON lines")
     texts = documents(parser.parse_args().folder)
-    batches = [*batched(texts)]
+    parts = [*batches(texts, BATCH)]
     thresholds = {name: Quality(rules=WEB).threshold(name) or 0 for name in rules_of(WEB)}
     wanted = {name: value for name, value in thresholds.items() if name.startswith("line-")}
-    cleaned = [text for batch in batches for text in lines.clean(batch, wanted)[0]]
+    cleaned = [text for batch in parts for text in lines.clean(batch, wanted)[0]]
     dropped = {
         **alone(texts, (*chain(*BEFORE[WEB]), *AFTER[WEB][:3])),
         **alone(cleaned, AFTER[WEB][3:]),
         "min-words": [i for i, text in enumerate(texts) if len(text.split()) < 50],
     }
     dropped["symbols"] = sorted({*dropped.pop("hash-signs"), *dropped.pop("dots")})
-    seconds = {name: min(timed(step, batches) for _ in range(3)) for name, step in steps().items()}
+    seconds = {name: min(timed(step, parts) for _ in range(3)) for name, step in steps().items()}
     size = sum(len(text.encode()) for text in texts)
     json.dump(
         {"bytes": size, "seconds": seconds, "dropped": dropped, "cleaned": cleaned}, sys.stdout
@@ -64,7 +65,7 @@ def alone(texts: list[str], measures: tuple[Measure, ...]) -> dict[str, list[int
     """For each rule the documents that it drops, whatever other rules say."""
     dropped: dict[str, list[int]] = {}
     first = 0
-    for batch in batched(texts):
+    for batch in batches(texts, BATCH):
         laid = Texts(batch)
         for measure in measures:
             for name, values in measure(laid).items():
@@ -104,20 +105,6 @@ def timed(step: Callable[[list[str]], Any], batches: list[list[str]]) -> float:
     for batch in batches:
         step(batch)
     return time.process_time() - begin
-
-
-def batched(texts: list[str]) -> Iterator[list[str]]:
-    """Documents in batches as `clean` makes them."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from cupola_api.filters import QUALITY_RULES
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import given_tokenizer, listing, quarantine, rows, tokenizer, work
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.duplicates import cluster_sizes, removed
 from cupola_trainer.curate.fields import check_pairs, check_text
 from cupola_trainer.curate.identity import held_out
@@ -166,16 +167,7 @@ def _counted(batches: Iterator[list[str]]) -> Iterator[list[str]]:
 def _batched(pieces: Iterator[list[str]]) -> Iterator[list[str]]:
     """The same texts in lists of about a mebibyte."""
     for texts in pieces:
-        batch: list[str] = []
-        size = 0
-        for text in texts:
-            batch.append(text)
-            size += len(text)
-            if size >= _BATCH:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+        yield from batches(texts, _BATCH)
 
 
 _REMEDIES = quarantine.REMEDIES | {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from cupola_api.errors import plain
 from cupola_api.filters import Benchmark, BlockList
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.filters.blocking import Blocking
 from cupola_trainer.curate.filters.classifier import Classifier, train
 from cupola_trainer.curate.filters.decontaminating import Decontaminating
@@ -70,7 +71,7 @@ def read_decontaminating(run: CurateRun, files: dict[str, list[Path]]) -> Decont
     for one in wanted.benchmarks:
         paths = files[f"benchmark-{one.name}"]
         texts = chain.from_iterable(_texts(one, path) for path in paths)
-        if not decontaminating.add(one.name, _batches(texts)):
+        if not decontaminating.add(one.name, batches(texts, _BATCH)):
             raise _useless(
                 f"benchmark {one.name}",
                 "holds no text of eight words or more",
@@ -83,7 +84,7 @@ def train_classifier(files: dict[str, list[Path]]) -> Classifier | None:
     """The classifier of a run, from its examples. Raises PodFailure, or OSError."""
     if GOOD not in files:
         return None
-    good, bad = (_batches(_documents(name, files[name])) for name in (GOOD, BAD))
+    good, bad = (batches(_documents(name, files[name]), _BATCH) for name in (GOOD, BAD))
     try:
         return train(good, bad)
     except ValueError as error:
@@ -161,18 +162,6 @@ def _lines(name: str, path: Path) -> Iterator[str]:
                 yield line.decode("utf-8-sig")
     except (Damaged, UnicodeDecodeError) as error:
         raise _damaged(name, path, str(error)) from error
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH:
-            yield batch
-            batch, size = [], 0
-    yield batch
 
 
 def _damaged(name: str, path: Path, why: str) -> PodFailure:

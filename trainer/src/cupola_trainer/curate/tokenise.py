@@ -16,6 +16,7 @@ import polars as pl
 
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import rows, tokenizer, work
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.documents import FOLDER, write_documents
 from cupola_trainer.curate.encode import Encoder
 from cupola_trainer.curate.mixture import Counts
@@ -75,15 +76,9 @@ def _documents(
 def _encode(encoder: Encoder, texts: pl.Series, progress: Progress) -> list[array[int]]:
     """Token ids of each document, closed by the end token."""
     encoded = []
-    batch: list[str] = []
-    size = 0
-    for i, text in enumerate(texts, start=1):
-        batch.append(text)
-        size += len(text)
-        if size >= _BATCH or i == len(texts):
-            encoded += encoder.encode(batch)
-            progress.add(len(batch), size)
-            batch, size = [], 0
+    for batch in batches(texts, _BATCH):
+        encoded += encoder.encode(batch)
+        progress.add(len(batch), sum(map(len, batch)))
     return encoded
 
 
