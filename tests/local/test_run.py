@@ -163,7 +163,7 @@ def test_a_run_that_was_interrupted_goes_on_and_ends(tmp_path: Path) -> None:
     code, output = _finish(first)
     assert code == 130, output
     assert "To go on, run the same command again." in output
-    assert not [p for p in Store(work).find("Pod") if p["status"]["phase"] == "Running"]
+    assert not [p for p in Store(work).find("Pod") if p.get("status", {}).get("phase") == "Running"]
 
     code, output = _finish(_start(path, work))
     assert code == 0, output
@@ -245,7 +245,7 @@ def test_what_is_suspended_while_it_runs_stays_so_until_it_is_resumed(tmp_path: 
     assert code == 1, output
     assert "To go on with Dataset/docs: cupola resume Dataset/docs." in output
     assert _status(work)["phase"] == "Suspended"
-    assert not [p for p in Store(work).find("Pod") if p["status"]["phase"] == "Running"]
+    assert not [p for p in Store(work).find("Pod") if p.get("status", {}).get("phase") == "Running"]
 
     code, output = _finish(_start(path, work))
     assert code == 1, "the file does not name spec.suspend, so it does not resume"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
-import threading
 import uuid
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +12,7 @@ from typing import Annotated
 import typer
 
 from cupola_operator.cli import load
+from cupola_operator.interruption import Interruption
 from cupola_operator.kube import journal
 from cupola_operator.kube.connection import NoCluster, configuration
 from cupola_operator.kube.journal import LogFormat
@@ -21,7 +20,6 @@ from cupola_operator.kube.shell import Options, Shell
 
 _INVALID = 2
 NAMESPACE = "cupola-system"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def operate(
@@ -75,11 +73,10 @@ def operate(
         workers=workers,
         progress_every=progress_every,
     )
-    stop = threading.Event()
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: stop.set())
+    interruption = Interruption()
     try:
-        Shell(connection, chosen, options).run(stop)
+        with interruption.caught():
+            Shell(connection, chosen, options).run(interruption.asked)
     except OSError as error:
         _refuse([f"--listen {listen}: {error.strerror or error}; name another address"])
 

@@ -19,6 +19,7 @@ from cupola_api.common import Resource
 from cupola_operator.cli import advice, load, table
 from cupola_operator.cli import workdir as work
 from cupola_operator.cluster import Key, Object
+from cupola_operator.interruption import Interruption
 from cupola_operator.local import lock, shell
 from cupola_operator.local.mirror import MirrorBroken
 from cupola_operator.local.processes import ProcessStuck
@@ -94,7 +95,7 @@ def run(
 def _run(opened: shell.Shell, resources: list[Resource]) -> int:
     """Run to the end, showing how it goes; returns the exit code."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    interruption = shell.Interruption()
+    interruption = Interruption()
     last: list[Object] = []
     with ExitStack() as stack:
         stack.enter_context(interruption.caught())

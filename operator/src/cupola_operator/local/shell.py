@@ -7,16 +7,14 @@ not ended goes on while a shell is open on it.
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from cupola_api.common import Resource
 from cupola_api.kinds import KINDS
 from cupola_operator.cluster import Key, Object, key_of
+from cupola_operator.interruption import Interruption
 from cupola_operator.local import change, closing, jobs, pytorchjobs, requests
 from cupola_operator.local.change import Change, Done
 from cupola_operator.local.controller import Sync, reconcile
@@ -35,7 +33,6 @@ Show = Callable[[list[Object]], None]
 
 _NODE = Key("Node", "", "local")
 _CONTROLLERS: dict[str, Sync] = {"PyTorchJob": pytorchjobs.sync, "Job": jobs.sync}
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _WORKERS = 4
 _SHOW_SECONDS = 0.5
 
@@ -43,31 +40,6 @@ _SHOW_SECONDS = 0.5
 def default_slots() -> int:
     """Slots of this machine: its cores, at least two."""
     return max(2, len(os.sched_getaffinity(0)))
-
-
-class Interruption:
-    """Signals that ask the shell to stop: the first lets pods save, a second kills them."""
-
-    def __init__(self) -> None:
-        self.asked = threading.Event()
-        self.hurry = threading.Event()
-        self.number = 0
-
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        """While open, SIGINT, SIGTERM and SIGHUP end up here."""
-        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked.is_set():
-            self.hurry.set()
-        self.number = number
-        self.asked.set()
 
 
 class Shell:
