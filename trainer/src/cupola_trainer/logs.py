@@ -13,6 +13,7 @@ slow to import is so with the first copy.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -149,8 +150,14 @@ def _run(command: list[str], kept: Kept) -> int:
         if not started:
             early.append(number)
 
+    # A handler runs between two instructions: a signal that came right before a call that waits
+    # for the child would be seen only after it. The pipe remembers that one came.
+    wake, wake_end = os.pipe()
+    os.set_blocking(wake_end, False)
+    signal.set_wakeup_fd(wake_end, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, forward)
     signal.signal(signal.SIGINT, forward)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     (out, its_out), (err, its_err) = os.pipe(), os.pipe()
     process = subprocess.Popen(command, stdout=its_out, stderr=its_err)
     started.append(process)
@@ -164,7 +171,9 @@ def _run(command: list[str], kept: Kept) -> int:
     ]
     for thread in passing:
         thread.start()
-    code = process.wait()
+    while (code := process.poll()) is None:
+        select.select([wake], [], [])
+        os.read(wake, _CHUNK)
     for thread in passing:
         thread.join(LAST_SECONDS)
     return 128 - code if code < 0 else code
