@@ -94,8 +94,8 @@ def test_a_wrong_field_gets_the_nearest_name() -> None:
 
 
 def test_a_missing_field_is_named() -> None:
-    assert said("Dataset", sources=[{"name": "a", "format": "Text"}]) == [
-        "spec.sources[0].uri: this field is required; add it"
+    assert said("Dataset", sources=[{"uri": "store:///a", "format": "Text"}]) == [
+        "spec.sources[0].name: this field is required; add it"
     ]
 
 

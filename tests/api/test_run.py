@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,20 @@ def test_run_yaml_is_read_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(run.dump(_run()))
     assert run.load(path) == _run()
+
+
+def test_a_run_is_read_without_asking_the_rules_that_its_resource_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(run.dump(_run(files=[{"name": "block-a", "uri": "file:///a"}])))
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from cupola_api import run\n"
+        "run.load(Path(sys.argv[1]))\n"
+        "raise SystemExit('celpy' in sys.modules)\n"
+    )
+    asked = [sys.executable, "-c", program, str(path)]
+    assert subprocess.run(asked, timeout=60, check=False).returncode == 0
 
 
 def test_the_digest_is_of_the_work_and_not_of_where_it_goes() -> None:

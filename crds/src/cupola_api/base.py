@@ -11,12 +11,22 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_args
 
-import celpy
-from celpy.adapter import json_to_cel
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    import celpy
+
+CHECKED = "checked"
+"""Context of a validation of what was checked when it was made: its rules are not asked again."""
 
 
 class Rule(NamedTuple):
@@ -28,6 +38,8 @@ class Rule(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _program(cel: str) -> celpy.Runner:
+    import celpy  # noqa: PLC0415  a pod asks no rule, and starts a third faster without
+
     environment = celpy.Environment()
     return environment.program(environment.compile(cel))
 
@@ -41,6 +53,8 @@ def holds(rule: Rule, **variables: Any) -> bool:
 @lru_cache(maxsize=1024)
 def _evaluate(cel: str, variables: str) -> bool:
     """The value of a rule, kept: to evaluate one takes most of a millisecond."""
+    from celpy.adapter import json_to_cel  # noqa: PLC0415  as above
+
     values = json.loads(variables, parse_int=_number)
     return bool(_program(cel).evaluate({name: json_to_cel(v) for name, v in values.items()}))
 
@@ -59,6 +73,10 @@ def _number(text: str) -> int | float:
 
 _new = object.__new__
 _set = object.__setattr__
+_set_fields, _set_extra, _set_private = (
+    vars(BaseModel)[f"__pydantic_{slot}__"].__set__ for slot in ("fields_set", "extra", "private")
+)
+"""Of the slots that pydantic keeps beside the fields."""
 
 
 class Model(BaseModel):
@@ -75,16 +93,11 @@ class Model(BaseModel):
         """As pydantic's, at a quarter of its cost: status is copied a dozen times at every look."""
         if deep:
             return super().model_copy(update=update, deep=True)
-        copy = _new(type(self))
-        fields = copy.__dict__
-        fields.update(self.__dict__)
-        known = self.__pydantic_fields_set__
-        if update:
-            fields.update(update)
-            known = known.union(update)
-        _set(copy, "__pydantic_fields_set__", known)
-        _set(copy, "__pydantic_extra__", None)
-        _set(copy, "__pydantic_private__", None)
+        copy, known = _new(type(self)), self.__pydantic_fields_set__
+        _set(copy, "__dict__", {**self.__dict__, **update} if update else {**self.__dict__})
+        _set_fields(copy, known.union(update) if update and not known >= update.keys() else known)
+        _set_extra(copy, None)
+        _set_private(copy, None)
         return copy
 
     def to_json(self) -> dict[str, Any]:
@@ -101,10 +114,14 @@ class Ruled(Model):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _check_rules(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+    def _check_rules(
+        cls, value: Any, make: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
         if isinstance(value, cls):
             return value  # it cannot have changed since it was checked
         made = make(value)
+        if info.context == CHECKED:
+            return made
         json_value = made.to_json()
         for rule in made.rules:
             if not holds(rule, self=json_value):

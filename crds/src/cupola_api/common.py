@@ -157,7 +157,7 @@ class RunStatus(Model):
 
 
 class Progress(Model):
-    """How far the running attempt is, as its rank 0 last said."""
+    """How far the running attempt is, as its rank 0, or the pods of a curation stage, last said."""
 
     fraction: float = Field(0.0, ge=0, le=1, description="Share of the run that is done, 0 to 1.")
     eta: Time | None = Field(None, description="When it should end; RFC 3339, UTC.")
@@ -176,6 +176,21 @@ class Progress(Model):
     )
     stage: str | None = Field(
         None, max_length=63, description="The stage that runs, where a run has stages."
+    )
+    documents: int | None = Field(
+        None, ge=0, description="Documents that this stage of a Dataset has worked on."
+    )
+    documents_total: int | None = Field(
+        None, ge=0, description="Documents that it works on, where that is known."
+    )
+    bytes: int | None = Field(
+        None,
+        ge=0,
+        description="Bytes that this stage has worked on: while cleaning, of source files as they lie "
+        "in storage; later of text.",
+    )
+    bytes_total: int | None = Field(
+        None, ge=0, description="Bytes that it works on, where that is known."
     )
 
 
@@ -199,7 +214,9 @@ class Cost(Model):
     queue_seconds: Amount = Field(
         "0", description="Seconds in which attempts waited for devices and held none."
     )
-    energy_kwh: Amount = Field(description="Energy so far by the pool's stated watts, kWh.")
+    energy_kwh: Amount = Field(
+        description="Energy so far by the stated watts of the pool and its PUE, kWh."
+    )
 
 
 class PodTime(Model):
@@ -208,6 +225,10 @@ class PodTime(Model):
     uid: str = Field(max_length=64, description="Its uid.")
     gpus: int = Field(0, ge=0, description="Devices that it holds.")
     started_at: Time | None = Field(None, description="When it started; absent = not yet.")
+    first_work_at: Time | None = Field(
+        None,
+        description="When its start-up was over, as a pod of a Job said at its end; absent = not known.",
+    )
     until: Time | None = Field(None, description="When it ended, or was last seen running.")
     outcome: str | None = Field(
         None, max_length=63, description="Succeeded or Failed; absent while its end is not seen."

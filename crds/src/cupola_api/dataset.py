@@ -22,6 +22,7 @@ from cupola_api.columns import (
 )
 from cupola_api.common import PLACE, Digest, Metadata, Name, Resource, Revision, Status, Uri
 from cupola_api.control import Control
+from cupola_api.duplicate_lines import DuplicateLines
 from cupola_api.filters import (
     Benchmark,
     BlockList,
@@ -32,6 +33,8 @@ from cupola_api.filters import (
     Language,
     Quality,
 )
+from cupola_api.mixing import Mixing, SourceMix, Weight
+from cupola_api.synthetic import MadeBy, Synthetic, SyntheticSummary
 
 SOURCE = (
     PLACE + r"|^hf://[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*"
@@ -51,11 +54,27 @@ class Format(StrEnum):
     WET = "Wet"
 
 
-class Source(Model):
-    """Files that hold documents."""
+class AnySource(Ruled):
+    """Files that hold documents, or documents that a model writes; exactly one of uri and synthetic."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.uri) != has(self.synthetic)",
+            "say where the documents of a source come from: write uri and format, or synthetic",
+        ),
+        Rule(
+            "has(self.uri) == has(self.format)",
+            "a source with a uri needs a format, such as Jsonl, and one without has none",
+        ),
+        Rule(
+            "!has(self.synthetic) || (self.text == 'text' && !has(self.maxFiles))",
+            "text and maxFiles are of a source with a uri; leave them out with synthetic",
+        ),
+    )
 
     name: Name = Field(description="Its name in counts, reports and lineage.")
-    uri: str = Field(
+    uri: str | None = Field(
+        None,
         pattern=SOURCE,
         max_length=1024,
         description="A file, or a folder that is read recursively in sorted order. Compressed "
@@ -64,11 +83,12 @@ class Source(Model):
         "*.paths or *.paths.gz is a list of files, such as Common Crawl has one for each crawl: a "
         "path a line, in the bucket of the list.",
     )
-    format: Format = Field(
+    format: Format | None = Field(
+        None,
         description="Jsonl: one JSON object a line. Parquet: one row a document. Text: one "
         "document a file (*.txt, *.md and their compressed forms in a folder). Python: one "
         "document a source file (*.py). Warc: the main text of each page of a web archive "
-        "(*.warc.gz, *.warc). Wet: the text that Common Crawl made of each (*.wet.gz, *.wet)."
+        "(*.warc.gz, *.warc). Wet: the text that Common Crawl made of each (*.wet.gz, *.wet).",
     )
     text: FieldName = Field(
         "text",
@@ -81,6 +101,18 @@ class Source(Model):
         le=1_000_000,
         description="Read that many of its files at most, spread evenly over all in their order.",
     )
+    weight: Weight = None
+    synthetic: Synthetic | None = Field(None, description="Documents that a language model writes.")
+
+
+class Source(AnySource):
+    """Files that hold documents, as a run knows them."""
+
+    rules: ClassVar = ()
+
+    uri: str
+    format: Format
+    made_by: MadeBy | None = Field(None, description="What wrote them, if a model did.")
 
 
 class DedupScope(StrEnum):
@@ -110,6 +142,9 @@ class Dedup(Model):
         "a document of its own source. With a source for each crawl of the web that left better "
         "data than All (FineWeb: what stays of old crawls is what nobody copied, arXiv "
         "2406.17557).",
+    )
+    lines: DuplicateLines | None = Field(
+        None, description="Take lines out that occurred before, in documents that stay."
     )
 
 
@@ -244,6 +279,7 @@ class TokenizerAlgorithm(StrEnum):
 
     BPE = "Bpe"
     WORD_PIECE = "WordPiece"
+    UNIGRAM = "Unigram"
 
 
 class TrainTokenizer(Model):
@@ -252,7 +288,8 @@ class TrainTokenizer(Model):
     algorithm: TokenizerAlgorithm = Field(
         TokenizerAlgorithm.BPE,
         description="Bpe: bytes are joined in the order of the training. WordPiece: from left to "
-        "right the longest entry that fits. Bpe encodes some six times as fast.",
+        "right the longest entry that fits. Unigram: the entries that are likeliest together. Bpe "
+        "encodes several times as fast.",
     )
     vocab_size: int = Field(
         32_000, ge=512, le=1_000_000, description="Entries, special tokens included."
@@ -297,17 +334,48 @@ class DatasetSpec(Control):
     rules: ClassVar = (
         *Control.rules,
         Rule(
-            "!has(self.task) || self.sources.all(s, s.format in ['Jsonl', 'Parquet'])",
+            "!has(self.task) || self.sources.all(s, has(s.synthetic) || s.format in ['Jsonl', 'Parquet'])",
             "task names fields of a record: every source must then be of format Jsonl or Parquet",
         ),
         Rule(
             "self.sources.all(s, self.sources.exists_one(t, t.name == s.name))",
             "sources must have different names",
         ),
+        Rule(
+            "self.sources.filter(s, has(s.synthetic)).size() <= 1",
+            "a Dataset has one synthetic source at most, with up to 8 prompts; write another Dataset "
+            "for another model",
+        ),
+        Rule(
+            "self.sources.all(s, !has(s.synthetic) || !has(s.synthetic.seeds.source) || "
+            "self.sources.exists(t, t.name == s.synthetic.seeds.source && !has(t.synthetic)))",
+            "synthetic.seeds.source must be the name of another source of this Dataset",
+        ),
+        Rule(
+            "self.sources.all(s, has(s.weight)) || self.sources.all(s, !has(s.weight))",
+            "sources are mixed by weight only if each has one: give all of them a weight, or none",
+        ),
+        Rule(
+            "!has(self.mixing) || !has(self.mixing.temperature) || "
+            "self.sources.all(s, !has(s.weight))",
+            "say the shares of sources once: write either a weight in each source or "
+            "mixing.temperature",
+        ),
+        Rule(
+            "!has(self.mixing) || has(self.mixing.temperature) || has(self.mixing.tokens) || "
+            "self.sources.all(s, has(s.weight))",
+            "mixing needs to know the shares of sources: give each source a weight, or write "
+            "mixing.temperature or mixing.tokens",
+        ),
+        Rule(
+            "!has(self.task) || (!has(self.mixing) && self.sources.all(s, !has(s.weight)))",
+            "weight and mixing are about the tokens of text, and a task about pairs: leave out one "
+            "of them, or make two Datasets",
+        ),
     )
 
     revision: Revision = 1
-    sources: list[Source] = Field(
+    sources: list[AnySource] = Field(
         min_length=1, max_length=32, description="Where the documents come from."
     )
     curation: Curation = Field(default_factory=Curation, description="What is done to them.")
@@ -317,6 +385,9 @@ class DatasetSpec(Control):
     )
     task: Task | None = Field(
         None, description="Prompt and answer, if this data is for fine-tuning too."
+    )
+    mixing: Mixing | None = Field(
+        None, description="How often the documents of each source come in the training tokens."
     )
     validation: float = Field(
         0.01,
@@ -387,10 +458,15 @@ class DatasetSummary(Model):
         max_length=16,
         description="Clusters of copies by size, bounds doubling; the last has none.",
     )
-    tokens: int = Field(ge=0, description="Training tokens.")
+    tokens: int = Field(ge=0, description="Training tokens, with those that mixing repeats.")
     validation_tokens: int = Field(ge=0, description="Held-out tokens.")
     examples: int = Field(0, ge=0, description="Prompt and answer pairs for training.")
     validation_examples: int = Field(0, ge=0, description="Held-out pairs.")
+    mixing: list[SourceMix] | None = Field(
+        None,
+        max_length=8,
+        description="What mixing made of the sources; of more than 8, those with the largest shares.",
+    )
     vocabulary: int = Field(ge=1, description="Entries of the tokenizer.")
     tokenizer_digest: Digest = Field(description="Identity of the tokenizer.")
 
@@ -403,6 +479,9 @@ class DatasetStatus(Status):
     parts: int | None = Field(None, description="Parts that the sources are worked on in.")
     listing: str | None = Field(None, max_length=2048, description="Where the listing is stored.")
     summary: DatasetSummary | None = Field(None, description="Counts of the finished artifact.")
+    synthetic: SyntheticSummary | None = Field(
+        None, description="What a model wrote for the synthetic source."
+    )
 
 
 class Dataset(Resource):
@@ -438,6 +517,13 @@ class Dataset(Resource):
             name="Stage",
             path=".status.progress.stage",
             description="The stage of curation that runs.",
+            priority=1,
+        ),
+        Column(
+            name="Worked",
+            type="integer",
+            path=".status.progress.documents",
+            description="Documents that this stage has worked on.",
             priority=1,
         ),
         ATTEMPT_COLUMN,

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from cupola_api import synthetic
 from cupola_api.base import models_in
 from cupola_api.common import PLACE
 from cupola_api.dataset import SOURCE
@@ -32,6 +33,11 @@ WORDS = UNITS | {
     r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$": "the name of an object: lower-case letters, digits, "
     "'-' and '.'",
     r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": "the name of a variable: letters, digits and '_'",
+    synthetic.COMMIT: "a model of the hub at a commit: hf://org/name@ and 40 hex digits",
+    synthetic.URL: "the address of an endpoint: http:// or https://, host and path, without user, "
+    "password, query or a '/' at the end",
+    synthetic.MODEL: "the name of a model: without spaces",
+    synthetic.ENTRY: "an entry of a Secret: letters, digits, '-', '_' and '.'",
 }
 """What each pattern of the API asks for: what it is, and after a colon how it is written."""
 

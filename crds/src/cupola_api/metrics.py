@@ -23,6 +23,9 @@ PASSED_OVER = "cupola_train_checkpoints_passed_over"
 FIRST_STEP_TIME = "cupola_train_first_step_timestamp_seconds"
 CHECKPOINT_SECONDS = "cupola_train_checkpoint_seconds_total"
 EVALUATION_SECONDS = "cupola_train_evaluation_seconds_total"
+CURATED_DOCUMENTS = "cupola_curate_documents_total"
+CURATED_BYTES = "cupola_curate_bytes_total"
+STAGE_DOCUMENTS = "cupola_curate_stage_documents"
 HEARTBEAT = "cupola_heartbeat_timestamp_seconds"
 
 HELP = {
@@ -43,6 +46,9 @@ HELP = {
     FIRST_STEP_TIME: "Unix time at which the first step of this attempt began.",
     CHECKPOINT_SECONDS: "Seconds of this attempt in which steps waited for checkpoints.",
     EVALUATION_SECONDS: "Seconds of validation in this attempt, up to its newest checkpoint or its end.",
+    CURATED_DOCUMENTS: "Documents that this pod of a curation stage has worked on.",
+    CURATED_BYTES: "Bytes that it has worked on: of source files while cleaning, else of text.",
+    STAGE_DOCUMENTS: "Documents that all pods of the stage work on, where that is known.",
     HEARTBEAT: "Unix time at which rank 0 last made progress.",
 }
 """Name -> help text; also the closed set of names that the operator accepts."""

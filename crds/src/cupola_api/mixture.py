@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from cupola_api.base import Model
+from cupola_api.mixing import SourceMix
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -18,6 +19,14 @@ class SourceShare(Model):
     name: str = Field(max_length=63)
     documents: Count
     bytes: Count = Field(description="Of text, UTF-8.")
+    tokens: Count
+
+
+class DomainShare(Model):
+    """What one domain gave, or all others together."""
+
+    name: str | None = Field(None, max_length=2048, description="Without www.; absent: all others.")
+    documents: Count
     tokens: Count
 
 
@@ -50,4 +59,12 @@ class Mixture(Model):
 
     sources: list[SourceShare] = Field(max_length=64)
     lengths: list[Length] = Field(max_length=64)
+    domains: list[DomainShare] | None = Field(
+        None,
+        max_length=64,
+        description="Of the documents whose address is known, those with the most tokens first.",
+    )
     diversity: Diversity | None = None
+    mixing: list[SourceMix] | None = Field(
+        None, max_length=64, description="Of the training tokens, if sources are mixed."
+    )

@@ -14,6 +14,7 @@ from cupola_api.base import Model
 from cupola_api.common import Artifact, Digest, FailureClass
 from cupola_api.dataset import DatasetSummary
 from cupola_api.evaluation import Score
+from cupola_api.synthetic import SyntheticSummary
 from cupola_api.training import ModelSummary
 
 __all__ = ["MAX_BYTES", "FailureClass", "Listing", "Outcome", "OutcomeKind", "Timing", "read"]
@@ -42,6 +43,15 @@ class Listing(Model):
     bytes: int = Field(ge=0, description="Their size.")
 
 
+class Worked(Model):
+    """What a pod of a curation stage worked on."""
+
+    documents: int = Field(ge=0, le=2**53, description="How many.")
+    bytes: int = Field(
+        ge=0, le=2**53, description="Of source files, as they lie in storage, or of text."
+    )
+
+
 class Timing(Model):
     """What rank 0 of a training says of its time in this attempt: see `metrics`."""
 
@@ -64,8 +74,18 @@ class Outcome(Model):
     artifact: Artifact | None = Field(None, description="The verified output.")
     listing: Listing | None = Field(None, description="Of a listing pod.")
     dataset: DatasetSummary | None = Field(None, description="Of the last curation stage.")
+    worked: Worked | None = Field(None, description="Of a curation stage with a pod a part.")
+    synthetic: SyntheticSummary | None = Field(
+        None, description="Of the pod that put together what a model wrote."
+    )
     model: ModelSummary | None = Field(None, description="Of a training.")
     timing: Timing | None = Field(None, description="Of a training: where its time went.")
+    first_work_at: float | None = Field(
+        None,
+        ge=0,
+        le=LATEST,
+        description="Of a pod of a Job: when its start-up was over, Unix time.",
+    )
     scores: list[Score] = Field(
         default_factory=list, max_length=64, description="Of an evaluation."
     )

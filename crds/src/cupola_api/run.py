@@ -18,11 +18,13 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from cupola_api.artifact import digest_of
-from cupola_api.base import Model
-from cupola_api.common import Digest, Lineage
+from cupola_api.base import CHECKED, Model
+from cupola_api.common import Digest, Lineage, Name
 from cupola_api.dataset import Curation, NamedFile, Source, Task, TokenizerAlgorithm
 from cupola_api.evaluation import EvaluationTask
 from cupola_api.finetune import Tuning
+from cupola_api.mixing import Mixing
+from cupola_api.synthetic import Endpoint, Prompt
 from cupola_api.training import Attention, Optimizer, Precision
 
 ATTEMPT = "CUPOLA_ATTEMPT"
@@ -39,6 +41,8 @@ LOG = "CUPOLA_LOG"
 
 _MOST_RANGES = 64
 _PARTS_OF_RANGE = 8
+_ANSWERS_A_POD = 2000
+_MOST_SHARES = 1000
 
 POD_IP = "POD_IP"
 """Environment variable: the address that rank 0 serves /metrics on."""
@@ -115,6 +119,58 @@ class ListRun(_Run):
     )
 
 
+class SeedsOf(Model):
+    """The real documents that prompts are about."""
+
+    source: Source | None = Field(None, description="Files, with resolved URIs, or ...")
+    written: str | None = Field(
+        None, description="The URI of those as in the spec: other files are another run."
+    )
+    dataset: Input | None = Field(None, description="... the documents of a Dataset.")
+    max_characters: int
+
+
+class GenerateRun(_Run):
+    """Let a model write the documents of a synthetic source."""
+
+    kind: Literal["GenerateRun"] = "GenerateRun"
+    source: Name = Field(description="The source that they are for.")
+    model: Input | None = Field(None, description="A model of Cupola, or ...")
+    hugging_face: str | None = Field(None, description="... one of the hub, at a commit, or ...")
+    endpoint: Endpoint | None = Field(None, description="... a service.")
+    prompts: list[Prompt]
+    seeds: SeedsOf
+    documents: int = Field(ge=1, description="Answers to ask for.")
+    max_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    concurrency: int = Field(ge=1, description="Answers that a pod writes at a time.")
+    budget_tokens: int | None = Field(None, description="Tokens that all pods may use up.")
+    budget_cost: str | None = Field(None, description="What an endpoint may take in all.")
+    threads: int = Field(ge=1, description="CPU threads of a pod.")
+    device: Literal["Cpu", "Gpu"] = "Cpu"
+
+    @property
+    def shares(self) -> int:
+        """Pods in all: one for each 2,000 answers, but 1,000 at most."""
+        return min(-(-self.documents // _ANSWERS_A_POD), _MOST_SHARES)
+
+    @property
+    def prompts_digest(self) -> str:
+        """Identity of what is asked."""
+        return digest_of([prompt.to_json() for prompt in self.prompts])
+
+    @property
+    def writer(self) -> str:
+        """The name of the model in lineage and reports."""
+        if self.endpoint:
+            return self.endpoint.model
+        if self.model:
+            return f"{self.model.kind} {self.model.name}"
+        return self.hugging_face or ""
+
+
 class CurateRun(_Run):
     """Curate and tokenise what a listing found."""
 
@@ -132,6 +188,7 @@ class CurateRun(_Run):
     validation: float
     seed: int
     documents: bool = Field(False, description="Whether the documents that stay are kept as text.")
+    mixing: Mixing | None = Field(None, description="How sources are mixed, if they are.")
 
     @property
     def ranges(self) -> int:
@@ -236,7 +293,8 @@ class EvaluateRun(_Run):
 
 
 Run = Annotated[
-    ListRun | CurateRun | PretrainRun | FineTuneRun | EvaluateRun, Field(discriminator="kind")
+    ListRun | GenerateRun | CurateRun | PretrainRun | FineTuneRun | EvaluateRun,
+    Field(discriminator="kind"),
 ]
 
 _RUN: TypeAdapter[Run] = TypeAdapter(Run)
@@ -248,5 +306,8 @@ def dump(run: Run) -> str:
 
 
 def load(path: Path) -> Run:
-    """Read run.yaml. Raises OSError, yaml.YAMLError or pydantic.ValidationError."""
-    return _RUN.validate_python(yaml.safe_load(path.read_text()))
+    """Read run.yaml. Raises OSError, yaml.YAMLError or pydantic.ValidationError.
+
+    Rules over fields were asked by who made the run of a resource; here only types are checked.
+    """
+    return _RUN.validate_python(yaml.safe_load(path.read_text()), context=CHECKED)

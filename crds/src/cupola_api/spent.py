@@ -12,15 +12,19 @@ class Causes(Model):
     """Device time or money by what it went into; the six add up to the whole, to the last place.
 
     Of an attempt that did not succeed, all that came after its last checkpoint is lost work: steps,
-    and whatever they waited for.
+    and whatever they waited for. A pod of a Job makes no checkpoints.
     """
 
     productive: Amount = Field("0", description="Work that was kept, or that may still be.")
     lost_work: Amount = Field(
-        "0", description="After the last checkpoint of an attempt that did not succeed."
+        "0",
+        description="After the last checkpoint of an attempt that did not succeed; all of a pod of a Job "
+        "that did not.",
     )
     start_up: Amount = Field(
-        "0", description="From when all pods ran to the first step; imports, loading, compiling."
+        "0",
+        description="Until the first step of a training, from when all its pods ran; until a pod of a "
+        "Job began with its work: imports, loading, compiling.",
     )
     checkpoint: Amount = Field("0", description="Steps waited for a checkpoint to be written.")
     evaluation: Amount = Field("0", description="Validation inside a training.")
