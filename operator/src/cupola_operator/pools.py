@@ -314,6 +314,11 @@ class Pool(Ruled):
         return None if self.price_per_gpu_hour is None else Decimal(self.price_per_gpu_hour)
 
     @property
-    def watts(self) -> float:
-        """Power that one device answers for, its share of the host included, W."""
-        return self.gpu_watts + self.host_watts / self.gpus_per_node
+    def watts(self) -> Decimal:
+        """Power that one device answers for, W: its own and its share of the host's, times the PUE.
+
+        A PUE that is not stated is the one that the planner assumes.
+        """
+        device, host = Decimal(str(self.gpu_watts)), Decimal(str(self.host_watts))
+        pue = self.pue or catalogue.assumptions().site.pue.value
+        return (device + host / self.gpus_per_node) * Decimal(str(pue))

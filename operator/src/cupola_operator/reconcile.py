@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from cupola_api.common import Attempt, Phase, Status
 from cupola_api.kinds import KINDS
 from cupola_operator import labels, resources
+from cupola_operator.bookkeeping import enter, is_overdue
 from cupola_operator.children import owner_of
 from cupola_operator.cluster import (
     AlreadyExists,
@@ -21,7 +22,6 @@ from cupola_operator.cluster import (
     Obstacle,
     key_of,
 )
-from cupola_operator.cost import book
 from cupola_operator.decide import (
     Create,
     Decision,
@@ -34,9 +34,10 @@ from cupola_operator.decide import (
 )
 from cupola_operator.decide.conditions import conditions
 from cupola_operator.decide.verdict import SOON, Action
-from cupola_operator.observe import Scrape, alone, observe
+from cupola_operator.observe import alone, observe
 from cupola_operator.scrape import scrape
 from cupola_operator.settings import Settings
+from cupola_operator.speakers import Scrape
 from cupola_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -44,10 +45,6 @@ log = logging.getLogger(__name__)
 OBSTACLE_SECONDS = 60.0
 """Until what a person has to put right is tried again: a name that a stranger's object holds, a
 permission, a missing CRD. Nobody is woken when it is."""
-
-LEDGER_PATIENCE = timedelta(minutes=10)
-"""How long after its deletion a resource stays while something keeps the operator from writing what
-it cost into the ledger, or from seeing its pods; then it goes without that."""
 
 _MOVING = {
     **dict.fromkeys(("cost", "costs", "wasted", "causes", "queue_seconds", "told")),
@@ -111,7 +108,7 @@ class Reconciler:
             )
         except Obstacle as obstacle:
             world = alone(self._cluster, self._settings, key, self._clock())
-            if world and not _is_overdue(world):
+            if world and not is_overdue(world):
                 return self._unseen(world, obstacle)
         if world is None:
             self._patched.pop(key, None)
@@ -170,7 +167,7 @@ class Reconciler:
             case Finalize():
                 return self._finalize(action, world)
             case Enter():
-                return world if self._enter(action, world) else None
+                return world if enter(self._cluster, action, world) else None
             case Delete():
                 self._cluster.delete(action.key, action.uid)
                 return world
@@ -187,38 +184,6 @@ class Reconciler:
             return self._is_there(action.value, world)
         except NotFound:  # the namespace is going, and the resource with it
             return False
-        return True
-
-    def _enter(self, action: Enter, world: World) -> bool:
-        """Write an entry into the ledger; whether it is there. Raises Obstacle.
-
-        Of a resource that is being deleted it is given up when it cannot be done for long: that the
-        resource may go comes first.
-        """
-        namespace = world.key.namespace
-        key = book.key(namespace, action.month)
-        try:
-            there = self._cluster.get(key)
-            value = book.entered(there, namespace, action.month, action.entry)
-            if value is not None:
-                write = self._cluster.replace if there else self._cluster.create
-                write(value)
-        except (AlreadyExists, Conflict):
-            return False  # another resource was entered meanwhile
-        except (
-            NotFound
-        ):  # the namespace is going, and its ledger with it; or the ledger is just gone
-            return there is None
-        except (Obstacle, book.Foreign) as problem:
-            if _is_overdue(world):
-                self._cluster.event(
-                    world.key,
-                    kind="Warning",
-                    reason="LedgerNotWritten",
-                    message=f"what it cost in {action.month} is not in the ledger: {problem}",
-                )
-                return True
-            raise
         return True
 
     def _finalize(self, action: Finalize, world: World) -> World | None:
@@ -296,11 +261,6 @@ def wakes(value: Object, dependents: Callable[[Key], Iterable[Key]]) -> list[Key
     if kind not in KINDS or not name:
         return []
     return [Key(kind, key_of(value).namespace, name)]
-
-
-def _is_overdue(world: World) -> bool:
-    """Whether a resource that is to go was kept for its ledger as long as it may be."""
-    return world.deleted_at is not None and world.now - world.deleted_at > LEDGER_PATIENCE
 
 
 def _without_progress(status: Status) -> Status:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupola_api.common import Attempt
+from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_api.spent import Causes, Told
 from cupola_operator.children import Placement, Pod, text_of
 from cupola_operator.cost import causes, ledger
@@ -184,6 +185,58 @@ def test_a_job_keeps_what_succeeded_pod_by_pod() -> None:
     assert split(done) == {"productive": "20", "lost_work": "60"}
 
 
+def begun(second: float | None) -> Outcome:
+    """What a pod of a Job says that began with its work at a second."""
+    first = None if second is None else at(second).timestamp()
+    return Outcome(outcome=OutcomeKind.SUCCEEDED, first_work_at=first)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (25, {"start_up": "30", "productive": "60"}),
+        (25.999, {"start_up": "30", "productive": "60"}),  # status has whole seconds
+        (None, {"productive": "90"}),
+        (10, {"productive": "90"}),
+        (-5000, {"productive": "90"}),
+        (55, {"start_up": "90"}),
+        (9e9, {"start_up": "90"}),
+    ],
+)
+def test_a_pod_of_a_job_starts_up_until_it_began_with_its_work(
+    said: float | None, expected: dict[str, str]
+) -> None:
+    pods = [pod("a", 10, 55, outcome=begun(said))]
+    for outcome in (None, "Succeeded", "Failed"):
+        assert split(charge(outcome, pods, gang=None)) == expected
+    later = charge("Succeeded", pods, gang=None)  # and is gone
+    again = ledger.charge(later, [], now=at(900), placement=placement(), gang=None)
+    assert split(again) == expected
+
+
+def test_of_a_job_that_came_to_nothing_the_start_up_is_lost_too() -> None:
+    failed = begun(20).model_copy(update={"outcome": OutcomeKind.FAILED})
+    for outcome in (None, "Succeeded", "Failed"):
+        found = charge(outcome, [pod("a", 0, 50, outcome=failed)], gang=None)
+        assert split(found) == {"lost_work": "100"}
+    runs = [pod("a", 0, 30, outcome=begun(9)), pod("b", 10)]
+    assert split(charge(None, runs, gang=None, now=at(40))) == {
+        "start_up": "18", "productive": "102",
+    }  # fmt: skip
+    assert split(charge("Lost", runs, gang=None, now=at(40))) == {
+        "start_up": "18", "productive": "42", "lost_work": "60",
+    }  # fmt: skip
+
+
+def test_a_price_that_changes_as_a_job_starts_up_meets_the_right_cause() -> None:
+    prices = [{"from": "2026-01-01T00:00:40Z", "pricePerGpuHour": "0.72"}]
+    pods = [pod("a", 0, 100, outcome=begun(60))]
+    found = charge("Succeeded", pods, gang=None, placement=placement(prices=prices))
+    assert split(found) == {"start_up": "120", "productive": "80"}
+    assert split(found, money=True) == {"start_up": "0.016", "productive": "0.016"}
+    assert found.wasted == "0"
+
+
 def test_what_was_charged_beyond_the_end_is_lost_if_the_attempt_is() -> None:
     ahead = charge(None, [pod("m", 0), pod("w", 0)], told(0), now=at(60))
     for outcome, cause in (("Failed", "lost_work"), ("Succeeded", "productive")):
@@ -236,7 +289,7 @@ def test_without_a_price_there_is_time_and_no_money() -> None:
     assert split(found) == {"productive": "200", "lost_work": "160", "idle": "40"}
     cost = ledger.total([found], free, to_come=Decimal(100), rate=None)
     assert (cost.accrued, cost.projected, cost.wasted, cost.causes) == (None,) * 4
-    assert (cost.currency, cost.gpu_hours, cost.energy_kwh) == (None, "0.111111", "0.000111")
+    assert (cost.currency, cost.gpu_hours, cost.energy_kwh) == (None, "0.111111", "0.000144")
 
 
 def test_money_that_was_spent_stays_when_the_price_is_not_known_any_more() -> None:
@@ -340,6 +393,31 @@ def test_what_a_device_hour_costs_now() -> None:
     assert ledger.rate([runs, over], cheap, at(30)) == Decimal("0.36")
 
 
+def test_prices_to_come_count_for_what_is_to_come_after_them() -> None:
+    cheap = placement(
+        spotPricePerGpuHour="0.04",
+        spotNodes={"spot": "yes"},
+        prices=[
+            {"from": "2026-01-01T00:01:00Z", "pricePerGpuHour": "0.8"},
+            {"from": "2026-01-01T00:02:00Z", "pricePerGpuHour": "1.6"},
+        ],
+    )
+    pods = [pod("m", 0, gpus=3, spot=True), pod("w", 0, gpus=1)]
+    runs = charge(None, pods, placement=cheap, now=at(30))
+
+    def rate(seconds: int, held: list[Attempt]) -> Decimal | None:
+        return ledger.rate(held, cheap, at(30), Decimal(4 * seconds))
+
+    assert rate(30, [runs]) == Decimal("0.12")
+    assert rate(40, [runs]) == Decimal("0.1475")  # a quarter of it at (3 x 0.04 + 0.8) / 4
+    # 30 s at 0.36, 60 at 0.8 and 30 at 1.6 an hour for one; 0.04 for three
+    assert rate(120, [runs]) == (3 * Decimal("0.04") + Decimal("0.89")) / 4
+    assert rate(120, []) == Decimal("0.36")  # nothing is held, nobody knows until when
+    forever = ledger.rate([runs], cheap, at(30), Decimal(10) ** 15)
+    assert forever
+    assert Decimal("0.42") < forever <= Decimal("0.43")  # (3 x 0.04 + 1.6) / 4
+
+
 def test_the_total_is_split_as_its_attempts_are() -> None:
     first = charge("Lost", GANG, told(30), checkpoint=at(60))
     second = charge("Succeeded", GANG, told(30, "2.5", "10"))
@@ -365,6 +443,38 @@ def test_entries_without_money_add_up_to_none() -> None:
 
 
 TIMES = st.none() | st.integers(-5, 70)
+
+
+@given(
+    pods=st.lists(
+        st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(1, 8), st.booleans(), TIMES),
+        min_size=1,
+        max_size=5,
+    ),
+    outcome=st.sampled_from([None, "Succeeded", "Failed", "Lost", "Stopped"]),
+    change=st.integers(1, 100),
+)
+def test_the_causes_of_a_job_always_add_up(
+    pods: list[Any], outcome: str | None, change: int
+) -> None:
+    alone = [pod(str(n), start, start + length, gpus=gpus, spot=spot, outcome=begun(said))
+             for n, (start, length, gpus, spot, said) in enumerate(pods)]  # fmt: skip
+    somewhere = placement(
+        spotPricePerGpuHour="0.123457",
+        spotNodes={"spot": "yes"},
+        prices=[{"from": text_of(at(change)), "pricePerGpuHour": "1.000001"}],
+    )
+    found = charge(outcome, alone, gang=None, placement=somewhere)
+    assert found.causes
+    assert found.costs
+    for whole, parts in ((found.gpu_seconds, found.causes), (found.cost, found.costs)):
+        amounts = [Decimal(getattr(parts, name)) for name in NAMES]
+        assert sum(amounts) == Decimal(whole or 0)
+        assert min(amounts) >= 0
+    starts = sum(
+        gpus * min(max((said or 0) - start, 0), length) for start, length, gpus, _, said in pods
+    )
+    assert Decimal(found.causes.start_up) == starts
 
 
 @given(

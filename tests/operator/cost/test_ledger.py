@@ -242,7 +242,7 @@ def test_the_total_of_a_run(placement: Placement) -> None:
     ]
     cost = ledger.total(attempts, placement, to_come=Decimal(3600), rate=PRICE)
     assert (cost.accrued, cost.projected, cost.wasted) == ("0.54", "0.9", "0.1")
-    assert (cost.gpu_hours, cost.energy_kwh, cost.currency) == ("1.5", "0.03", "USD")
+    assert (cost.gpu_hours, cost.energy_kwh, cost.currency) == ("1.5", "0.039", "USD")
 
 
 def test_entries_that_are_added_up_keep_every_figure() -> None:
@@ -362,7 +362,7 @@ def test_each_attempt_pays_the_price_and_takes_the_power_of_its_pool(kit: Any) -
     for one in (placement, placement.on("dear")):
         cost = ledger.total([cheap, other], one)
         assert cost.accrued == "1.1"
-        assert cost.energy_kwh == ledger.amount(Decimal(1000 * (20 + 200)) / 3_600_000)
+        assert cost.energy_kwh == ledger.amount(Decimal(1300 * (20 + 200)) / 3_600_000)
 
 
 def test_what_evicted_pods_used_stays_and_is_not_wasted(kit: Any, placement: Placement) -> None:

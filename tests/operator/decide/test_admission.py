@@ -12,6 +12,7 @@ from cupola_operator.decide.forecast import planned
 from cupola_operator.decide.verdict import Create
 
 from .test_forecast import UPSTREAM, world
+from .test_hold import JOB
 
 TRAINED = ["PretrainJob", "FineTune", "Evaluation"]
 LITTLE = {"budget": {"maxCost": "0.000001"}}
@@ -92,6 +93,14 @@ def test_what_fits_is_said(kit: Any, kind: str) -> None:
     assert fits in verdict.message
 
 
+def test_where_nothing_fits_nothing_is_proposed(kit: Any) -> None:
+    verdict = refused(asked(kit, "Evaluation", **LITTLE))
+    assert verdict
+    cost, _, remedy = verdict.message.partition("; ")
+    assert cost.startswith("spec.budget.maxCost is 0.000001 USD, and on pool ")
+    assert remedy == "raise it, or set spec.admission: Ignore to start all the same"
+
+
 def test_weights_that_no_device_holds_do_not_begin(kit: Any) -> None:
     model = {"model": {"size": "70B", "context": 2048}, "pools": ["h100"]}
     verdict = refused(asked(kit, "PretrainJob", **model))
@@ -117,7 +126,10 @@ def test_a_budget_without_a_price_is_refused_and_cannot_be_overridden(kit: Any, 
     verdict = refused(seen)
     assert verdict
     assert verdict.reason == "PriceUnknown"
-    assert "pool cpu has no price" in verdict.message
+    assert verdict.message == (
+        "pool cpu has no price, so a run on it cannot be held to spec.budget; write its "
+        "pricePerGpuHour in the settings, name a pool that has one, or leave spec.budget out"
+    )
     assert refused(without_price(world(kit, kind), "cpu", "h100")) is None
 
 
@@ -145,6 +157,14 @@ def test_what_has_begun_goes_on(kit: Any, attempt: dict[str, Any], *, judged: bo
     attempts = [Attempt(number=1, name="a", **attempt)]
     status = one.status.model_copy(update={"attempts": attempts})
     assert (refused(one.with_status(status)) is not None) is judged
+
+
+@pytest.mark.parametrize(
+    ("ended", "judged"), [({}, False), ({"complete": True}, True), ({"failed": True}, True)]
+)
+def test_what_a_job_of_it_holds_goes_on(kit: Any, ended: dict[str, Any], *, judged: bool) -> None:
+    job = replace(JOB, **ended)
+    assert (refused(asked(kit, "PretrainJob", **LITTLE).but(jobs=(job,))) is not None) is judged
 
 
 def test_what_is_resolved_goes_on(kit: Any) -> None:

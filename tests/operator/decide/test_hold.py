@@ -105,6 +105,11 @@ def test_suspend_holds_it(bench: Bench) -> None:
     assert held.verdict().phase is Phase.SUSPENDED
 
 
+def test_what_is_closed_is_held_and_says_why(bench: Bench) -> None:
+    found = hold.of(bench.world().but(ends=hold.DELETED), bench.placement, 2)
+    assert found == hold.Hold("Deleted", "it was stopped because its resource was deleted")
+
+
 def test_a_checkpoint_is_named_only_where_there_is_one(bench: Bench) -> None:
     saved = [Attempt(number=1, name="a", outcome="Stopped", checkpoint_step=40)]
     for fields in ({"suspend": True}, {"budget": {"maxCost": "0.001"}}):
@@ -140,6 +145,24 @@ def test_a_budget_leaves_room_for_a_save(bench: Bench, cost: str, over: bool) ->
         assert f"{cost} of spec.budget.maxCost 1 USD" in held.message
         assert held.message.endswith("raise it")
         assert "cupola.dev/retry" not in held.message
+
+
+def test_a_budget_says_what_is_spent_and_by_whom(bench: Bench) -> None:
+    spent_all = bench.world(attempts=spent("10"), budget={"maxCost": "10"})
+    found = hold.of(spent_all, bench.placement, 2)
+    assert found
+    end = "and what is left is what it may cost to save and stop; to go on, raise it"
+    assert found.message == f"10 of spec.budget.maxCost 10 USD is spent, {end}"
+    run = RunStatus(revision=1, spent_before="4")
+    twice = spent_all.with_status(spent_all.status.model_copy(update={"run": run}))
+    found = hold.of(twice, bench.placement, 2)
+    assert found
+    assert found.message == (
+        "14 of spec.budget.maxCost 10 USD is spent (4 of it by earlier resources of this name; a "
+        f"raised spec.revision begins a new run), {end}"
+    )
+    nameless = spent_all.with_status(spent_all.status.model_copy(update={"run": None}))
+    assert hold.of(nameless, bench.placement, 2) == hold.of(spent_all, bench.placement, 2)
 
 
 def test_a_budget_may_end_a_run(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from cupola_api.common import Attempt, Cost, RunStatus
 from cupola_operator.children import Placement
 from cupola_operator.cluster import key_of
 from cupola_operator.cost.namespace import Spending
-from cupola_operator.decide import hold, namespace
+from cupola_operator.decide import hold
 from cupola_operator.settings import NamespaceRule, Settings
 
 MONTH_END = 31 * 86_400
@@ -22,7 +22,7 @@ def settings(kit: Any, **rule: Any) -> Settings:
     return kit.SETTINGS.model_copy(update={"namespaces": [found]})  # type: ignore[no-any-return]
 
 
-def world(kit: Any, spent: str = "0", rate: str = "0", **rule: Any) -> Any:
+def world(kit: Any, spent: str = "0", rate: str = "0", unseen: str = "0", **rule: Any) -> Any:
     cluster = kit.Cluster()
     key = cluster.apply(kit.resource("PretrainJob"))
     attempt = Attempt(
@@ -45,7 +45,7 @@ def world(kit: Any, spent: str = "0", rate: str = "0", **rule: Any) -> Any:
         seen,
         settings=settings(kit, **rule),
         status=status,
-        spending=Spending(Decimal(spent), Decimal(rate)),
+        spending=Spending(Decimal(spent), Decimal(unseen), Decimal(rate)),
     )
 
 
@@ -77,7 +77,7 @@ def test_a_namespace_that_has_spent_its_budget_holds_its_runs_to_the_next_month(
 def test_a_total_budget_waits_for_a_person(kit: Any) -> None:
     found = held(world(kit, "9", **budget("10", per="Total")))
     assert found.again is None
-    assert "in all" in found.message
+    assert "spent 10.00 of 10 USD in all" in found.message
     assert "wait until" not in found.message
 
 
@@ -124,9 +124,34 @@ def test_a_star_is_each_namespace_that_is_not_named(kit: Any) -> None:
     assert held(replace(seen, settings=both)) is None
 
 
-def test_without_a_budget_there_is_no_sentence(kit: Any) -> None:
-    with pytest.raises(TypeError, match="has no budget"):
-        namespace.sentence(world(kit), namespace.Account(Decimal(0), Decimal(0), Decimal(0)))
+# Of 10, 9 less is left than others need to stop: at 0.1 a second, 7 in 70 s; the run itself needs 0.028.
+def test_a_run_waits_while_others_may_need_what_is_left(kit: Any) -> None:
+    found = held(world(kit, "4", rate="0.1", **budget("10")), gpus=4)
+    assert (found.reason, found.fails, found.again) == ("NamespaceBudgetExceeded", False, 60)
+    assert found.message == (
+        "namespace default may spend 10 USD this month, and what is left of it is what it may cost that "
+        "its other runs save and stop; it goes on when they leave enough, or have maxCost of the "
+        "namespace raised in the settings (namespaces)"
+    )
+    total = held(world(kit, "4", rate="0.1", **budget("10", per="Total")), gpus=4)
+    assert "10 USD in all" in total.message
+
+
+def test_it_does_not_wait_for_others_when_it_could_not_go_on_alone(kit: Any) -> None:
+    assert held(world(kit, "8.97", rate="0.1", **budget("10")), gpus=4).again == 60
+    assert held(world(kit, "8.972", rate="0.1", **budget("10")), gpus=4).again == MONTH_END
+
+
+def test_a_budget_that_ends_runs_ends_them_when_it_is_spent_and_no_sooner(kit: Any) -> None:
+    fail = budget("10", onExceeded="Fail")
+    found = held(world(kit, "4", rate="0.1", **fail), gpus=4)
+    assert (found.fails, found.again) == (False, 60)
+    found = held(world(kit, "4", unseen="5", **fail), gpus=4)
+    assert (found.fails, found.again) == (False, 60)
+    assert held(world(kit, "4", unseen="4.9", **fail), gpus=4) is None
+    found = held(world(kit, "8.98", unseen="1", rate="0.1", **fail), gpus=4)
+    assert (found.fails, found.again) == (True, None)
+    assert "have spent 10.98 of 10" in found.message
 
 
 @pytest.mark.parametrize(
@@ -177,5 +202,43 @@ def test_what_the_others_spend_is_seen_where_a_budget_is_set(kit: Any) -> None:
         seen = kit.world(cluster, key, settings=settings(kit, **budget("10", **rule)))
         assert seen.spending.spent == 3
     done = key_of(cluster.create(kit.done("Evaluation")))
-    ended = kit.world(cluster, done, settings=settings(kit, **budget("10")))
-    assert ended.spending == Spending()
+    limited = settings(kit, **budget("10"))
+    assert kit.world(cluster, done, settings=limited).spending == Spending()
+    # What is to be tried again, or is a new run, may spend again.
+    value = cluster.objects[done]
+    value["metadata"]["annotations"] = {"cupola.dev/retry": "once more"}
+    assert kit.world(cluster, done, settings=limited).spending.spent == 3
+    del value["metadata"]["annotations"]
+    value["spec"]["revision"] = 2
+    assert kit.world(cluster, done, settings=limited).spending.spent == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        ({"per": "Total"}, " in all, and {0}"),
+        ({}, " this month, and {0}, or wait until 2026-02-01T00:00:00Z"),
+        (
+            {"per": "Total", "onExceeded": "Fail"},
+            " in all, and {0}, then set the annotation cupola.dev/retry to a new word",
+        ),
+    ],
+)
+def test_a_spent_budget_says_what_to_do(kit: Any, fields: dict[str, Any], end: str) -> None:
+    what = (
+        "what is left is what it may cost to save and stop; have its maxCost raised in the settings "
+        "(namespaces)"
+    )
+    found = held(world(kit, "9", **budget("10", **fields)))
+    said = "the resources of namespace default have spent 10.00 of 10 USD"
+    assert found.message == said + end.format(what)
+
+
+def test_of_its_own_money_that_of_the_month_counts(kit: Any) -> None:
+    later = datetime.fromisoformat("2026-02-15T00:00:00+00:00")
+    monthly = replace(world(kit, "9", **budget("10")), now=later)
+    assert held(monthly) is None
+    assert held(replace(world(kit, "9", **budget("10", per="Total")), now=later))
+    open_ = monthly.status.attempts[0].model_copy(update={"ended_at": None})
+    status = monthly.status.model_copy(update={"attempts": [open_]})
+    assert held(replace(monthly, status=status)) is None  # a third of it, or so

@@ -1,4 +1,4 @@
-"""What device time went into: from when pods held devices, and what a training says of its time.
+"""What device time went into: from when pods held devices, and what they say of their time.
 
 The time of a gang is cut where something changed for all of its pods:
 
@@ -11,8 +11,8 @@ The time of a gang is cut where something changed for all of its pods:
 
 What was never told counts as work, kept or lost; that of an attempt that runs and whose first step
 was not heard of, as start-up. The pods of a Job work alone: what one did is kept if it Succeeded,
-or while it runs; what was done by one that Failed is lost, and by an unfinished one of a Job that
-did not succeed.
+or while it runs, as start-up until it began with its work, if it said when; what was done by one that
+Failed is lost, and by an unfinished one of a Job that did not succeed, start-up too.
 """
 
 from __future__ import annotations
@@ -111,8 +111,12 @@ def of_job(intervals: Iterable[Interval], *, ended: bool, rates: Rates | None) -
     """The time of a Job's pods; `ended`: it did so, and not well."""
     tally = Tally.empty()
     for one in intervals:
-        lost = one.outcome != "Succeeded" if ended else one.outcome == "Failed"
-        tally.add(LOST_WORK if lost else PRODUCTIVE, one, one.start, one.end, rates)
+        if one.outcome != "Succeeded" if ended else one.outcome == "Failed":
+            tally.add(LOST_WORK, one, one.start, one.end, rates)
+            continue
+        if one.start < one.worked:
+            tally.add(START_UP, one, one.start, one.worked, rates)
+        tally.add(PRODUCTIVE, one, one.worked, one.end, rates)
     return tally
 
 

@@ -37,7 +37,7 @@ class Entry(Model):
     gpu_seconds: Sum = Field("0", description="Device seconds.")
     causes: Causes | None = Field(None, description="They by cause.")
     queue_seconds: Sum = Field("0", description="Seconds that it waited for devices.")
-    energy_kwh: Sum = Field("0", description="Energy by the pool's stated watts, kWh.")
+    energy_kwh: Sum = Field("0", description="Energy by the pool's watts and PUE, kWh.")
     begin: Time | None = Field(None, description="When it first held devices in this month.")
     end: Time | None = Field(None, description="When it last did.")
     estimated: bool = Field(False, description="Whether the end of a pod was not observed.")

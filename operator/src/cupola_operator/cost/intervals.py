@@ -7,15 +7,19 @@ that nobody observed is taken from the last evidence, and marked estimated:
 - a pod that ended without saying when held them until one of its conditions last changed;
 - a pod whose node came back without it held them until its node believes that it ended;
 - a pod that nobody ever saw does not count.
+
+When the start-up of a pod of a Job was over, it says itself, at its end. Where it said nothing, nothing
+is known of a start-up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cupola_api.common import Attempt, PodTime
+from cupola_api.outcome import Outcome
 from cupola_operator.children import Pod, text_of, time_of
 
 MAX_PODS = 64
@@ -30,6 +34,8 @@ class Interval(NamedTuple):
     gpus: int
     outcome: str | None
     spot: bool | None
+    worked: datetime
+    """When its start-up was over, if it worked alone: between both, whatever it said."""
 
 
 def pod_times(
@@ -59,6 +65,7 @@ def pod_time(pod: Pod, now: datetime) -> PodTime:
         uid=pod.uid,
         gpus=pod.gpus,
         started_at=text_of(pod.started),
+        first_work_at=_first_work(pod.outcome),
         until=text_of(max(pod.started, end)),
         outcome=outcome,
         estimated=estimated,
@@ -71,7 +78,15 @@ def interval(time: PodTime) -> Interval | None:
     start, end = time_of(time.started_at), time_of(time.until)
     if start is None or end is None:
         return None
-    return Interval(start, max(start, end), time.gpus, time.outcome, time.spot)
+    end = max(start, end)
+    worked = max(start, min(time_of(time.first_work_at) or start, end))
+    return Interval(start, end, time.gpus, time.outcome, time.spot, worked)
+
+
+def _first_work(said: Outcome | None) -> str | None:
+    if said is None or said.first_work_at is None:
+        return None
+    return text_of(datetime.fromtimestamp(said.first_work_at, UTC))
 
 
 def _later(known: PodTime | None, seen: PodTime) -> PodTime:

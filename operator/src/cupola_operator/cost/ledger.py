@@ -8,7 +8,7 @@ price goes without money: its amounts of money are absent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from cupola_api.common import Attempt, Cost, PodTime
@@ -22,6 +22,9 @@ _PLACES = Decimal("0.000001")
 _HOUR = 3600
 _KWH = 3_600_000
 """Joules."""
+
+_LONGEST = 10 * 366 * 86_400
+"""Seconds for which prices to come are looked at."""
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NO_MONEY: dict[str, object] = {"cost": None, "costs": None, "wasted": None}
@@ -178,7 +181,9 @@ def total(
     """
     attempts = list(attempts)
     used = sum((Decimal(a.gpu_seconds) for a in attempts), Decimal(0))
-    joules = sum((Decimal(a.gpu_seconds) * _watts(a, placement) for a in attempts), Decimal(0))
+    joules = sum(
+        (Decimal(a.gpu_seconds) * placement.on(a.pool).pool.watts for a in attempts), Decimal(0)
+    )
     figures = {
         "gpu_hours": amount(used / _HOUR),
         "queue_seconds": amount(sum((Decimal(a.queue_seconds or 0) for a in attempts), Decimal(0))),
@@ -197,10 +202,16 @@ def total(
     )
 
 
-def rate(attempts: Sequence[Attempt], placement: Placement, now: datetime) -> Decimal | None:
-    """What a device hour costs at a time on the nodes that the newest attempt holds; None: no price.
+def rate(
+    attempts: Sequence[Attempt],
+    placement: Placement,
+    now: datetime,
+    to_come: Decimal = Decimal(0),
+) -> Decimal | None:
+    """What a device hour costs from now on, on the nodes that the newest attempt holds; None: no price.
 
-    On the average, where some can be taken away and others not.
+    On the average: where some nodes can be taken away and others not, and over the time that
+    `to_come` device seconds take there, if the price is known to change in it.
     """
     last = attempts[-1] if attempts else None
     rates = prices.rates(placement.on(last.pool if last else None).pool)
@@ -211,7 +222,12 @@ def rate(attempts: Sequence[Attempt], placement: Placement, now: datetime) -> De
     gpus = sum(time.gpus for time in held)
     if not gpus:
         return Decimal(price.on_demand) / prices.MILLION
-    return Decimal(sum(t.gpus * price.of(t.spot) for t in held)) / gpus / prices.MILLION
+    end = now + timedelta(seconds=min(int(to_come / gpus), _LONGEST))
+    change = prices.change(rates, now)
+    if change is None or end <= change:
+        return Decimal(sum(t.gpus * price.of(t.spot) for t in held)) / gpus / prices.MILLION
+    money = sum(t.gpus * prices.money(rates, now, end, t.spot) for t in held)
+    return Decimal(money) / gpus / prices.micros(now, end) / prices.MILLION
 
 
 def added(first: Attempt, second: Attempt) -> Attempt:
@@ -249,7 +265,3 @@ def _plus(first: str | None, second: str | None) -> str | None:
     if first is None or second is None:
         return first or second
     return text(millionths(first) + millionths(second))
-
-
-def _watts(attempt: Attempt, placement: Placement) -> Decimal:
-    return Decimal(str(placement.on(attempt.pool).pool.watts))

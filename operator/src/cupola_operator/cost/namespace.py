@@ -3,42 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from cupola_api.common import Attempt, Status
+from cupola_api.common import Phase, Status
 from cupola_operator.children import time_of
 from cupola_operator.cluster import Object
-from cupola_operator.cost import book, entries
+from cupola_operator.cost import book, entries, prices
 from cupola_operator.cost.months import Month
+from cupola_operator.podstate import QUEUED
 from cupola_operator.resources import parse_status
+from cupola_operator.settings import Settings
+
+_STARTS = (Phase.PENDING, Phase.RUNNING, Phase.RECOVERING)
+"""Phases of a run that holds devices, or will at any moment."""
+
+_HOUR = 3600
+_SOON = timedelta(minutes=2)
+"""How far ahead the price is looked at: others have to save and stop in that time."""
 
 
 class Spending(NamedTuple):
     """Money of a namespace, in one currency."""
 
     spent: Decimal = Decimal(0)
+    """What is written down."""
+    unseen: Decimal = Decimal(0)
+    """What was spent since, as far as can be foretold."""
     rate: Decimal = Decimal(0)
-    """What is being spent a second."""
+    """What is being spent a second, or will be at any moment, at most."""
 
 
 def of_others(
     values: Iterable[Object],
     ledgers: Iterable[Object],
+    settings: Settings,
     *,
     uid: str,
-    currency: str,
     month: Month | None,
     now: datetime,
 ) -> Spending:
     """What all but the resource of a uid spent up to now, in a month or, without one, ever.
 
-    `values`: the resources. Their status may be a minute old: what runs is charged on from there.
-    What the resource itself spent in earlier runs is in the ledger, and counts.
+    `values`: the resources. Money is that of the settings' currency. A status may be a minute old:
+    what runs is charged on from there, at the highest price of now. What will start at any moment
+    counts with its rate, lest runs that start together all take what is left for one of them. What
+    the resource itself spent in earlier runs is in the ledger, and counts.
     """
     closed = book.entries(ledgers, month)
-    total, rate = entries.spent(closed, currency), Decimal(0)
+    total, unseen, rate = entries.spent(closed, settings.currency), Decimal(0), Decimal(0)
     written = {entry.identity for entry in closed}
     for value in values:
         own = str(value["metadata"]["uid"])
@@ -47,14 +61,13 @@ def of_others(
         status = parse_status(value["kind"], value.get("status"))
         if f"{own}.r{status.run.revision if status.run else 0}" in written:
             continue  # it is closed, and about to go
-        if status.cost is None or status.cost.currency != currency:
+        if status.cost is not None and status.cost.currency != settings.currency:
             continue
         total += of_run(status, month, now)
-        for attempt in status.attempts[-1:]:
-            speed, seen = _pace(attempt)
-            rate += speed
-            total += speed * max(0, int((now - seen).total_seconds())) if seen else 0
-    return Spending(total, rate)
+        runs = _pace(status, settings, now)
+        unseen += runs.unseen
+        rate += runs.rate
+    return Spending(total, unseen, rate)
 
 
 def of_run(status: Status, month: Month | None, now: datetime) -> Decimal:
@@ -64,11 +77,48 @@ def of_run(status: Status, month: Month | None, now: datetime) -> Decimal:
     return entries.of_month(status.attempts, month, now)
 
 
-def _pace(attempt: Attempt) -> tuple[Decimal, datetime | None]:
-    """Money a second of an attempt that runs, as it was so far, and when its pods were last seen."""
-    devices = sum(pod.gpus for pod in attempt.pods if pod.started_at and not pod.outcome)
-    used = Decimal(attempt.gpu_seconds)
-    if attempt.outcome or not devices or not used or attempt.cost is None:
-        return Decimal(0), None
-    seen = max((t for pod in attempt.pods if (t := time_of(pod.until))), default=None)
-    return devices * Decimal(attempt.cost) / used, seen
+class _Pace(NamedTuple):
+    unseen: Decimal
+    """What was spent since the pods were last seen."""
+    rate: Decimal
+    """Money a second."""
+
+
+_NOTHING = _Pace(Decimal(0), Decimal(0))
+
+
+def _pace(status: Status, settings: Settings, now: datetime) -> _Pace:
+    """What a run spends that holds devices, or will at any moment.
+
+    Since its pods were last seen, what it paid so far; from now on the highest price, if that is more.
+    """
+    last = status.attempts[-1] if status.attempts else None
+    pods = [pod for pod in last.pods if pod.started_at and not pod.outcome] if last else []
+    pool = (last and last.pool) or (status.plan.pool if status.plan else "")
+    price = _price(settings, pool, now)
+    if last is None or last.outcome or not pods:
+        if status.phase not in _STARTS or _is_queued(status) or status.plan is None:
+            return _NOTHING
+        return _Pace(Decimal(0), status.plan.devices * price)
+    if last.cost is None:
+        return _NOTHING
+    devices, used = sum(pod.gpus for pod in pods), Decimal(last.gpu_seconds)
+    paid = Decimal(last.cost) / used if used else price
+    seen = max(time for pod in pods if (time := time_of(pod.until) or time_of(pod.started_at)))
+    unseen = max(0, int((now - seen).total_seconds())) * devices * paid
+    return _Pace(unseen, devices * max(price, paid))
+
+
+def _price(settings: Settings, pool: str, now: datetime) -> Decimal:
+    """What a device of a pool costs a second at most; 0 without a price."""
+    known = settings.pool(pool)
+    rates = prices.rates(known) if known else None
+    if rates is None:
+        return Decimal(0)
+    return Decimal(prices.highest(rates, now, now + _SOON)) / prices.MILLION / _HOUR
+
+
+def _is_queued(status: Status) -> bool:
+    """Whether it waits for Kueue, for who knows how long."""
+    ready = status.condition("Ready")
+    return ready is not None and ready.reason == QUEUED

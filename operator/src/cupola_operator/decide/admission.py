@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from cupola_api.common import Resource
 from cupola_api.control import Admission, Control
-from cupola_operator.decide import pools
-from cupola_operator.decide.resolve import LISTING
+from cupola_operator.decide import allowance, pools
+from cupola_operator.decide.resolve import FIRST
 from cupola_operator.decide.verdict import Verdict, stalled
 from cupola_operator.plan.answers import fitting, limits
 from cupola_operator.plan.answers.known import Known
@@ -20,6 +23,9 @@ def refused(world: World) -> Verdict | None:
     - PriceUnknown: it has a budget, and a pool of it has no price, so that nobody could hold it to one.
     - BudgetTooSmall: even the lowest estimate of its cost is more than spec.budget.maxCost.
     - DeadlineTooShort: even the lowest estimate of its time is more than spec.deadline.
+    - NamespaceBudgetTooSmall: the same of what its namespace has left to spend; of a budget by month,
+      for the part of its cost that falls in this month. It starts by itself in a month that has enough.
+      DeadlineTooShort is also said of the deadline of its namespace.
     - MemoryTooSmall: weights and optimizer state alone, which are no estimate, are more than a device has.
 
     A limit within the range of the plan is no obstacle. spec.admission: Ignore starts the run all the
@@ -37,18 +43,28 @@ def refused(world: World) -> Verdict | None:
     if plan is None or spec.admission is Admission.IGNORE or not _certain(world):
         return None
     limit = limits.exceeded(spec, plan)
-    if limit is None:
-        return None
-    if limit.reason == limits.MEMORY:
+    if limit and limit.reason == limits.MEMORY:
         return stalled(
             limit.reason, f"{limit.message}; {'; '.join(plan.notes[:1])}; or {_OVERRIDE}"
         )
+    if limit:
+        fits = _fits(world, world.resource, first, limit.reason)
+        return stalled(limit.reason, f"{limit.message}; {fits}raise it, or {_OVERRIDE}")
+    short = allowance.exceeded(world, plan)
+    if short is None:
+        return None
+    fits = _fits(world, world.resource, first, short.limit, short.most) if short.most else ""
+    said = f"{short.message}; {fits}{short.remedy}, or {_OVERRIDE}"
+    return stalled(short.reason, said)._replace(again=short.again)
+
+
+def _fits(
+    world: World, resource: Resource, place: Pool, reason: str, most: Decimal | None = None
+) -> str:
+    """What of the run would fit, as the beginning of a remedy."""
     known = Known(world.references)
-    fits = fitting.remedies(
-        fitting.Question(world.resource, world.settings, first, known, limit.reason)
-    )
-    fits = f"what fits, with spec.revision raised: {fits}; or " if fits else ""
-    return stalled(limit.reason, f"{limit.message}; {fits}raise it, or {_OVERRIDE}")
+    fits = fitting.remedies(fitting.Question(resource, world.settings, place, known, reason, most))
+    return f"what fits, with spec.revision raised: {fits}; or " if fits else ""
 
 
 def _unpriced(pool: Pool) -> Verdict:
@@ -60,10 +76,10 @@ def _unpriced(pool: Pool) -> Verdict:
 
 
 def _begun(world: World) -> bool:
-    """Whether anything of the run ran or runs, the listing of a Dataset that is over left out."""
+    """Whether anything of the run ran or runs, of a Dataset what is over before its curation left out."""
     status = world.status
     return (
-        any(a.stage != LISTING or a.outcome is None for a in status.attempts)
+        any(a.stage not in FIRST or a.outcome is None for a in status.attempts)
         or any(not (job.complete or job.failed) for job in world.jobs)
         or any(pod.lingers(world.now) for pod in world.pods)
     )

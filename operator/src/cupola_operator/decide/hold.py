@@ -13,7 +13,7 @@ from cupola_operator.children import Placement, text_of, time_of
 from cupola_operator.cost import prices
 from cupola_operator.cost.prices import Rates
 from cupola_operator.decide import namespace
-from cupola_operator.decide.resolve import LISTING
+from cupola_operator.decide.resolve import FIRST
 from cupola_operator.decide.verdict import SOON, Verdict
 from cupola_operator.world import World
 
@@ -62,7 +62,7 @@ def before_start(world: World) -> Verdict | None:
     What runs was resolved, and is stopped as an attempt; if somebody deleted the run's ConfigMap, it
     is resolved once more for that.
     """
-    if world.is_resolved() or world.is_resolved(LISTING) or not _control(world).suspend:
+    if world.is_resolved() or any(map(world.is_resolved, FIRST)) or not _control(world).suspend:
         return None
     begun = any(attempt.outcome is None for attempt in world.status.attempts)
     if begun or world.jobs or any(pod.lingers(world.now) for pod in world.pods):
@@ -104,7 +104,7 @@ def of(world: World, placement: Placement, gpus: int) -> Hold | None:
         return _over_budget(world, spec.budget, placement)
     shared = namespace.account(world, placement.currency)
     if shared and _left_of(world, shared, rates, gpus) <= 0:
-        return Hold(NAMESPACE, *namespace.sentence(world, shared))
+        return _over_shared(world, shared, _stop(world, rates, gpus))
     return None
 
 
@@ -163,6 +163,12 @@ def _over_budget(world: World, budget: Budget, placement: Placement) -> Hold:
     )
 
 
+def _over_shared(world: World, shared: namespace.Account, stop: Decimal) -> Hold:
+    """Held by the budget of the namespace; only if others may need what is left, it waits for them."""
+    waits = shared.left + shared.unseen > stop
+    return Hold(NAMESPACE, *(namespace.crowded if waits else namespace.spent)(world, shared))
+
+
 class _Deadline(NamedTuple):
     at: datetime
     said: str
@@ -188,7 +194,7 @@ def _left(world: World, budget: Budget, rates: Rates, gpus: int) -> Decimal:
 def _left_of(world: World, shared: namespace.Account, rates: Rates, gpus: int) -> Decimal:
     """Money that the namespace may still spend before it is time that all of it saves and stops."""
     others = shared.rate * _NEEDED
-    return shared.most - shared.spent - others - _stop(world, rates, gpus)
+    return shared.left - others - _stop(world, rates, gpus)
 
 
 def _stop(world: World, rates: Rates, gpus: int) -> Decimal:

@@ -9,17 +9,24 @@ from cupola_api.control import OnExceeded
 from cupola_api.quantities import seconds
 from cupola_operator.children import text_of
 from cupola_operator.cost import months, namespace
-from cupola_operator.settings import Period
+from cupola_operator.settings import NamespaceBudget, Period
 from cupola_operator.world import World
 
 
 class Account(NamedTuple):
     """A namespace's money as a run in it sees it."""
 
+    budget: NamespaceBudget
     spent: Decimal
-    most: Decimal
+    unseen: Decimal
+    """What of it was not seen yet, but foretold."""
     rate: Decimal
-    """What the others spend a second."""
+    """What the others spend a second, or will at any moment."""
+
+    @property
+    def left(self) -> Decimal:
+        """What of the budget is not spent; below 0 if more was."""
+        return Decimal(self.budget.max_cost) - self.spent
 
 
 def account(world: World, currency: str) -> Account | None:
@@ -33,28 +40,47 @@ def account(world: World, currency: str) -> Account | None:
     month = months.month_of(world.now) if rule.budget.per is Period.MONTH else None
     own = namespace.of_run(world.status, month, world.now)
     others = world.spending
-    return Account(own + others.spent, Decimal(rule.budget.max_cost), others.rate)
+    return Account(rule.budget, own + others.spent + others.unseen, others.unseen, others.rate)
 
 
-def sentence(world: World, found: Account) -> tuple[str, bool, float | None]:
-    """That the budget is spent and what to do; whether the run has Failed; seconds until it may go on."""
-    rule = world.settings.namespace(world.key.namespace)
-    if rule is None or rule.budget is None:
-        raise TypeError(f"namespace {world.key.namespace} has no budget")
-    budget, again, then = rule.budget, None, ""
-    if budget.per is Period.MONTH:
+class Exceeded(NamedTuple):
+    """Why the budget of a namespace holds a run."""
+
+    message: str
+    fails: bool = False
+    """Whether the run has Failed."""
+    again: float | None = None
+    """Seconds until it may go on by itself."""
+
+
+def spent(world: World, found: Account) -> Exceeded:
+    """That the budget is spent, and what to do."""
+    again, then = None, ""
+    if found.budget.per is Period.MONTH:
         following = months.bounds(months.month_of(world.now))[1]
         again = (following - world.now).total_seconds()
         then = f", or wait until {text_of(following)}"
-    fails = budget.on_exceeded is OnExceeded.FAIL
+    fails = found.budget.on_exceeded is OnExceeded.FAIL
     retry = ", then set the annotation cupola.dev/retry to a new word" if fails else ""
-    span = "this month" if budget.per is Period.MONTH else "in all"
     text = (
         f"the resources of namespace {world.key.namespace} have spent {found.spent:.2f} of "
-        f"{budget.max_cost} {world.settings.currency} {span}, and what is left is what it may cost to "
+        f"{_limit(world, found)}, and what is left is what it may cost to "
         f"save and stop; have its maxCost raised in the settings (namespaces){then}{retry}"
     )
-    return text, fails, None if fails else again
+    return Exceeded(text, fails, None if fails else again)
+
+
+def crowded(world: World, found: Account) -> Exceeded:
+    """That the other runs of the namespace may need what is left: it goes on when they leave enough.
+
+    No figure that moves is said, as others go on spending.
+    """
+    text = (
+        f"namespace {world.key.namespace} may spend {_limit(world, found)}, and what is left of it is what "
+        "it may cost that its other runs save and stop; it goes on when they leave enough, or have "
+        "maxCost of the namespace raised in the settings (namespaces)"
+    )
+    return Exceeded(text, again=world.every)
 
 
 def longest(world: World) -> tuple[str, int] | None:
@@ -69,3 +95,9 @@ def longest(world: World) -> tuple[str, int] | None:
         text = f"the deadline of {rule.deadline} that the settings set for namespace {world.key.namespace}"
         said.append((text, seconds(rule.deadline)))
     return min(said, key=lambda one: one[1], default=None)
+
+
+def _limit(world: World, found: Account) -> str:
+    """The budget for people: `25 USD this month`."""
+    span = "this month" if found.budget.per is Period.MONTH else "in all"
+    return f"{found.budget.max_cost} {world.settings.currency} {span}"

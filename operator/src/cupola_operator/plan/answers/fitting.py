@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from cupola_api import quantities
 from cupola_api.common import Resource
+from cupola_api.control import Control
 from cupola_api.dataset import Dataset
 from cupola_api.finetune import FineTune
 from cupola_api.pretrainjob import PretrainJob
@@ -33,6 +34,8 @@ class Question:
     known: Known
     reason: str
     """The limit that is exceeded, of `limits`."""
+    most: Decimal | None = None
+    """Money or seconds that the run may take; None: what its spec says."""
 
     def used(self, resource: Resource) -> float | None:
         """Expected cost or time of such a resource as a share of its limit; None if not known."""
@@ -40,14 +43,23 @@ class Question:
             found = resources.plan(resource, self.settings.currency, self.place, self.known)
         except Refused:
             return None
-        spec, bill = resource.spec, found.bill
+        bill = found.bill
         if bill is None or not found.runs:
             return None
-        if self.reason == limits.BUDGET and spec.budget and bill.on_demand:
-            return float(bill.on_demand.expected / Decimal(spec.budget.max_cost))
-        if self.reason == limits.DEADLINE and spec.deadline:
-            return bill.wall_clock_hours.expected * 3600 / quantities.seconds(spec.deadline)
+        most = self.most or self._said
+        if self.reason == limits.BUDGET and most and bill.on_demand:
+            return float(bill.on_demand.expected / most)
+        if self.reason == limits.DEADLINE and most:
+            return bill.wall_clock_hours.expected * 3600 / float(most)
         return None
+
+    @property
+    def _said(self) -> Decimal | None:
+        """What the spec limits the run to."""
+        spec: Control = self.resource.spec
+        if self.reason == limits.BUDGET:
+            return Decimal(spec.budget.max_cost) if spec.budget else None
+        return Decimal(quantities.seconds(spec.deadline)) if spec.deadline else None
 
 
 def remedies(question: Question) -> str:
