@@ -80,6 +80,15 @@ def test_the_index_says_where_each_piece_lies(split: Path) -> None:
     ]
 
 
+def test_shards_follow_one_another_by_number(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    for begin, number in ((0, 99_999), (20, 100_000), (40, 1_000_000)):
+        write_shard(folder, number, [range(begin, begin + 20)], VOCABULARY)
+    write_index(folder, VOCABULARY)
+    tokens = stream(folder, folder)
+    assert tokens.read(np.array([0]), 60)[0].tolist() == [*range(60)]
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [

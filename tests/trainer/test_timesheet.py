@@ -63,3 +63,15 @@ def test_a_process_that_trains_nothing_says_nothing(monkeypatch: pytest.MonkeyPa
     with timesheet.validating():
         pass
     assert timesheet.said(finished=True) is None
+
+
+def test_a_pod_of_a_job_says_when_it_first_began_with_its_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timesheet, "_first_work", None)
+    ticks = iter([1_800_000_000.12345, 1_800_000_099.0])
+    monkeypatch.setattr("cupola_trainer.timesheet.time.time", lambda: next(ticks))
+    assert timesheet.first_work() is None
+    timesheet.works()
+    timesheet.works()
+    assert timesheet.first_work() == 1_800_000_000.123

@@ -4,13 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupola_trainer.curate.duplicates import (
-    Alike,
-    cluster_sizes,
-    copies_of_first,
-    removed,
-)
+from cupola_trainer.curate.duplicates import Alike, against_staying
 from cupola_trainer.curate.minhash import band_hashes, choose_banding, jaccard, shingle
+from cupola_trainer.curate.pairs_on_disk import in_order
 
 SENTENCES = [
     "the furnace is lit before dawn and burns until night",
@@ -46,8 +42,8 @@ def copies_of(texts: list[str], similarity: float, pods: int = 1) -> dict[int, i
             (int(bands[i, band]), int(i)) for i in near for band in range(bands.shape[1])
         )
         alike.compare((v, i, shingles.of(i)) for v, i in buckets if v % pods == pod)
-        pairs.append(alike.pairs())
-    return removed(NONE, np.concatenate(pairs))[1]
+        pairs.append(alike.take())
+    return dict(against_staying(in_order(np.concatenate(pairs))).tolist())
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,26 +95,7 @@ def test_of_many_documents_of_one_bucket_each_goes_for_the_first_that_it_is_like
     shingles = shingle(texts)
     alike = Alike(0.8)
     alike.compare((7, i, shingles.of(i)) for i in range(len(texts)))
-    gone = removed(NONE, alike.pairs())[1]
-    assert gone == {i: i % 2 for i in range(2, 400)}
-    assert len(alike.pairs()) < 5 * len(texts)
-
-
-def test_copies_after_the_first_of_their_content_are_found() -> None:
-    contents = np.array([[1, 5], [1, 5], [1, 5], [1, 6], [2, 5], [2, 5]], np.uint64)
-    numbers = np.array([0, 2, 5, 3, 1, 4], np.uint64)
-    assert copies_of_first(contents, numbers).tolist() == [[2, 0], [5, 0], [4, 1]]
-    assert copies_of_first(contents[:0], numbers[:0]).tolist() == []
-
-
-def test_an_exact_copy_counts_as_one_and_keeps_nothing() -> None:
-    exact = np.array([[4, 1], [6, 5]], np.uint64)
-    alike = np.array([[5, 4], [5, 2], [7, 6], [8, 5], [4, 2], [5, 2]], np.uint64)
-    assert removed(exact, alike) == ({4: 1, 6: 5}, {5: 2})
-
-
-def test_clusters_are_counted_by_size_with_the_copies_of_copies() -> None:
-    exact = dict.fromkeys(range(10, 13), 0) | {21: 20}
-    near = {20: 0, 30: 2, **dict.fromkeys(range(1000, 2100), 3)}
-    # 0 with three exact copies, a near one and the exact copy of that; 2 with one; 3 with 1,100.
-    assert cluster_sizes(exact, near) == {8: 1, 2: 1, 0: 1}
+    assert len(alike) < 5 * len(texts)
+    gone = against_staying(in_order(alike.take()))
+    assert dict(gone.tolist()) == {i: i % 2 for i in range(2, 400)}
+    assert len(alike) == 0

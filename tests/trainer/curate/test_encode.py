@@ -8,9 +8,10 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from cupola_trainer.curate import tokenizer
+from cupola_api.dataset import TokenizerAlgorithm
+from cupola_trainer.curate import stretches, tokenizer
 from cupola_trainer.curate.encode import LONGEST_SPACE, Encoder
 
 SOURCES = sorted(Path(tokenizers.__file__).parent.rglob("*.py*"))
@@ -20,10 +21,10 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.fixture(scope="module")
-def trained() -> Tokenizer:
+@pytest.fixture(scope="module", params=TokenizerAlgorithm)
+def trained(request: pytest.FixtureRequest) -> Tokenizer:
     texts = [_text(path) for path in SOURCES[:6]]
-    made = tokenizer.train(iter([texts]), 2000)
+    made = tokenizer.train(iter([texts]), 2000, request.param)
     made.encode_special_tokens = True
     return made
 
@@ -31,7 +32,7 @@ def trained() -> Tokenizer:
 @pytest.fixture(scope="module")
 def encoder(trained: Tokenizer) -> Encoder:
     made = Encoder(trained)
-    assert made._fast is not None
+    assert made._fast or made._stretches
     return made
 
 
@@ -80,10 +81,36 @@ def test_ids_are_those_of_the_tokenizer_where_many_tokens_meet(
 
 def test_endless_space_is_encoded(encoder: Encoder, trained: Tokenizer) -> None:
     same(encoder, trained, "a" + "\n" * (LONGEST_SPACE - 1) + "b")
+
+
+def test_text_that_is_too_much_space_for_the_fast_way_is_encoded() -> None:
     small = tokenizer.train(iter([["abc"]]), 300)
     text = "a" + " " * (1 << 20) + "b"
     (ids,) = Encoder(small).encode([text])
     assert small.decode(ids[:-1].tolist()) == text
+
+
+def test_stretches_are_forgotten_when_they_have_no_room(
+    trained: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stretches, "ROOM", 20_000)
+    made = stretches.Stretches(trained, "H")
+    held = []
+    for text in map(_text, SOURCES[:6]):
+        for line in text.splitlines():
+            assert made.encode([line])[0].tolist() == reference(trained, line)[:-1]
+            held.append(made._held)
+    assert 10_000 < max(held) < 40_000
+
+
+def test_a_tokenizer_that_cuts_in_another_way_is_used_as_it_is(trained: Tokenizer) -> None:
+    other = Tokenizer.from_str(trained.to_str())
+    other.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)
+    other.encode_special_tokens = True
+    made = Encoder(other)
+    assert not made._fast
+    assert not made._stretches
+    same(made, other, *map(_text, SOURCES[:3]))
 
 
 def test_what_looks_like_a_special_token_is_text(encoder: Encoder, trained: Tokenizer) -> None:

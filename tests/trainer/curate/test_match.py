@@ -8,11 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import match, rows, shingle_sets, work
+from cupola_trainer.curate import keep, match, rows, shingle_sets, work
 
 from .planted import document, pairs, similarity
 
@@ -51,9 +50,9 @@ def source(folder: Path, records: list[dict[str, Any]], files: int, name: str = 
 
 def kept(run: Any, parts: int) -> set[str]:
     """The texts that stay."""
-    keep = pl.read_parquet(work.stage_folder(run, "dedup") / rows.KEEP)
-    folders = [work.stage_folder(run, "clean", part) for part in range(parts)]
-    return {text for texts in rows.texts_at(folders, keep) for text in texts}
+    staying = keep.read(work.stage_folder(run, "dedup")).collect()
+    folders = {part: work.stage_folder(run, "clean", part) for part in range(parts)}
+    return {text for found in rows.texts_at(folders, staying) for text in found["text"]}
 
 
 def cleaned(pipeline: Any, sources: Any, **dedup: Any) -> Any:
@@ -141,6 +140,9 @@ def test_little_memory_changes_nothing(
     shutil.rmtree(work.stage_folder(run, match.STAGE))
     monkeypatch.setattr("cupola_trainer.curate.signatures._PIECE", 100)
     monkeypatch.setattr(match, "_SHINGLES", 50)
+    monkeypatch.setattr(match, "_PAIRS", 3)
+    monkeypatch.setattr("cupola_trainer.curate.pairs_on_disk.PIECE", 5)
+    monkeypatch.setattr("cupola_trainer.curate.states._BLOCK", 7)
     monkeypatch.setattr(shingle_sets, "_RUN", 40)
     pipeline.dedup(run)
     assert (work.stage_folder(run, "dedup") / "manifest.json").read_bytes() == expected

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections import Counter
 from pathlib import Path
@@ -19,7 +20,7 @@ from cupola_api import run as contract
 from cupola_api.artifact import verify
 from cupola_api.mixture import Mixture
 from cupola_api.run import CurateRun, Input
-from cupola_trainer import curate
+from cupola_trainer import curate, timesheet
 from cupola_trainer.curate import work
 from cupola_trainer.pairs import read_pairs
 from cupola_trainer.pod import PodFailure
@@ -130,6 +131,17 @@ def test_the_bytes_do_not_depend_on_order_or_kills(pipeline: Any, sources: Any) 
     (work.stage_folder(run, "dedup") / "manifest.json").write_text("{}")
     work.artifact_folder(run).mkdir()
     (work.artifact_folder(run) / "curation.json").write_text("{}")
+    assert pipeline.curate(run, order=reversed(range(run.parts))).artifact == first
+
+
+def test_the_bytes_of_a_unigram_tokenizer_do_not_depend_on_order(
+    pipeline: Any, sources: Any
+) -> None:
+    run = pipeline.listed(sources, algorithm="Unigram")
+    first = pipeline.curate(run).artifact
+    described = json.loads((work.artifact_folder(run) / "tokenizer/tokenizer.json").read_text())
+    assert described["model"]["type"] == "Unigram"
+    shutil.rmtree(work.artifact_folder(run).parent)
     assert pipeline.curate(run, order=reversed(range(run.parts))).artifact == first
 
 
@@ -418,6 +430,7 @@ def test_pods_of_their_own_make_the_same_bytes_without_torch(
         "        os.environ['JOB_COMPLETION_INDEX'] = str(part)\n"
         "        if main(['curate', sys.argv[1], '--stage', stage]): sys.exit(1)\n"
     )
+    before = time.time()
     for stages in (["clean", "dedup"], ["tokenise", "publish"]):
         threads = {"POLARS_MAX_THREADS": "1", "RAYON_NUM_THREADS": "1"}
         done = subprocess.run(
@@ -431,3 +444,22 @@ def test_pods_of_their_own_make_the_same_bytes_without_torch(
         assert done.returncode == 0, done.stdout + done.stderr
     said = json.loads((tmp_path / "log").read_text())
     assert said["artifact"]["digest"] == expected
+    assert before < said["firstWorkAt"] < time.time()  # after imports, which begin after `before`
+
+
+def test_every_stage_says_that_it_works_unless_it_is_done(
+    pipeline: Any, sources: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(stage: str, part: int | None) -> float | None:
+        monkeypatch.setattr(timesheet, "_first_work", None)
+        pipeline.stage(run, stage, part)
+        return timesheet.first_work()
+
+    monkeypatch.setattr(timesheet, "_first_work", None)
+    run = pipeline.listed(sources[1:])
+    assert timesheet.first_work()
+    for stage, parts in (("clean", run.parts), ("dedup", run.ranges), ("tokenise", run.parts)):
+        assert all(first(stage, part) for part in range(parts))
+        assert first(stage, 0) is None
+    assert first("publish", None)
+    assert first("publish", None) is None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,22 @@ def test_a_line_longer_than_a_document_may_be_is_passed_over(
     assert rules(list(read(path, source("Jsonl"), None))) == ["ok", "too-large", "ok", "too-large"]
     path = write(tmp_path / "a.txt", b"x" * 41)
     assert rules(list(read(path, source("Text"), None))) == ["too-large"]
+
+
+def test_a_line_of_100_mb_is_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    with path.open("wb") as file:
+        file.write(b'{"text": "before"}\n')
+        file.seek(100 << 20, 1)  # a hole, which takes no room
+        file.write(b'\n{"text": "after"}\n')
+    tracemalloc.start()
+    try:
+        found = list(read(path, source("Jsonl"), None))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == [Record("before"), Rejected("too-large", place="line 2"), Record("after")]
+    assert peak < 80 << 20
 
 
 def test_prompt_and_answer_are_the_document_unless_there_is_a_text(tmp_path: Path) -> None:

@@ -43,11 +43,16 @@ def test_counts_for_people_are_ordered_and_without_zeros() -> None:
 
 
 def test_languages_and_lines_add_up_and_are_absent_where_there_are_none() -> None:
-    one = Tally(languages=Counter({"en": 2}), lines=Counter({"line-policy": 3}))
+    one = Tally(
+        languages=Counter({"en": 2}),
+        lines=Counter({"line-policy": 3}),
+        line_bytes=Counter({"duplicate-line": 90}),
+    )
     total = merge([one, Tally.from_json(one.to_json()), Tally(languages=Counter({"de": 1}))])
     assert total.languages == {"en": 4, "de": 1}
     assert total.lines == {"line-policy": 6}
-    assert not {"languages", "lines"} & Tally(read=1).to_json().keys()
+    assert total.line_bytes == {"duplicate-line": 180}
+    assert not {"languages", "lines", "lineBytes"} & Tally(read=1).to_json().keys()
 
 
 def test_what_a_summary_has_no_room_for_is_one_count() -> None:

@@ -46,9 +46,10 @@ def some(count: int, name: str = "a-task") -> list[Score]:
     ]
 
 
-@pytest.mark.parametrize("count", [1, 3, 16, 32])
+@pytest.mark.parametrize("count", [1, 3, 16, 19, 31, 32])
 def test_up_to_32_tasks_fit_a_termination_message(count: int) -> None:
-    text = outcome_of(run_of(count), ARTIFACT, some(count)).write()
+    made = outcome_of(run_of(count), ARTIFACT, some(count))
+    text = made.model_copy(update={"first_work_at": 1_800_000_000.123}).write()
     assert len(text.encode()) <= MAX_BYTES
     outcome = read(text)
     assert outcome is not None

@@ -377,4 +377,5 @@ def test_an_evaluation_that_is_stopped_ends_at_once_and_says_so(
     said = read(log.read_text())
     assert said is not None
     assert (said.outcome, said.reason) == ("Stopped", "Terminated")
+    assert said.first_work_at  # it measured, models and data were there
     assert not list(place_of(run.folder).rglob("manifest.json"))

@@ -227,6 +227,21 @@ def test_an_endpoint_that_does_not_answer_is_tried_again_by_the_operator(
 
 
 @pytest.mark.usefixtures("new_connection")
+def test_an_endpoint_that_hangs_is_given_up_and_tried_again_by_the_operator(
+    place: S3Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "ATTEMPTS", 1)
+    monkeypatch.setattr(s3, "READ_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, says nothing
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://{endpoint}")
+        for work in (lambda: s3.read(place / "x"), lambda: [*s3.digests([(place / "x", 1)])]):
+            said = _sentence(work)
+            assert (said.reason, said.failure) == ("StorageFailed", FailureClass.INFRASTRUCTURE)
+            assert f"{endpoint} does not answer (ReadTimeoutError)" in said.message
+
+
+@pytest.mark.usefixtures("new_connection")
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_REGION"])
 def test_settings_that_make_no_sense_are_the_users_move(
     name: str, place: S3Place, monkeypatch: pytest.MonkeyPatch

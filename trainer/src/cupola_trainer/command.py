@@ -25,7 +25,7 @@ from cupola_trainer.pod import PodFailure, say
 VERBS = {
     "curate": (
         "cupola_trainer.curate",
-        "list, clean, dedup or tokenise a part of a Dataset, or publish it",
+        "generate, list, clean, dedup or tokenise a part of a Dataset, or publish it",
     ),
     "pretrain": ("cupola_trainer.pretrain", "train a model from scratch (under torchrun)"),
     "finetune": ("cupola_trainer.finetune", "tune a model on prompts and answers (under torchrun)"),
@@ -58,10 +58,11 @@ def _work(run: contract.Run, options: argparse.Namespace) -> Outcome:
 
 
 def _timed(outcome: Outcome) -> Outcome:
-    """The outcome with where the time of a training went."""
+    """The outcome with where the time of a training went, or when the work of a Job began."""
     finished = outcome.outcome is OutcomeKind.SUCCEEDED
     timing = timesheet.said(finished=finished)
-    return outcome.model_copy(update={"timing": timing}) if timing else outcome
+    update = {"timing": timing, "first_work_at": timesheet.first_work()}
+    return outcome.model_copy(update=update)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,7 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("run", type=Path, help="the resolved run, run.yaml")
         if verb == "curate":
             command.add_argument(
-                "--stage", required=True, choices=["list", "clean", "dedup", "tokenise", "publish"]
+                "--stage",
+                required=True,
+                choices=["generate", "list", "clean", "dedup", "tokenise", "publish"],
             )
     options = parser.parse_args(arguments)
     try:

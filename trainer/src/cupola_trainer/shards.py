@@ -46,7 +46,7 @@ def dtype_for(vocabulary: int) -> np.dtype[np.uint16] | np.dtype[np.uint32]:
 
 
 def write_shard(
-    folder: Path, index: int, documents: Sequence[Sequence[int]], vocabulary: int
+    folder: Path, index: int, documents: Sequence[Sequence[int] | TokenArray], vocabulary: int
 ) -> None:
     """Write shard `index`; every document must already be closed by the end token."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write_index(folder: Path, vocabulary: int) -> None:
     """Write the index of the shards of a split; each is read once."""
     itemsize = dtype_for(vocabulary).itemsize
     starts, shards, digests = [0], [], []
-    for path in sorted(folder.glob("*.tokens")):
+    for path in _shards(folder):
         with path.open("rb") as file:
             while data := file.read(PIECE_BYTES):
                 starts.append(starts[-1] + len(data) // itemsize)
@@ -91,6 +91,11 @@ def write_index(folder: Path, vocabulary: int) -> None:
         out.write(np.array(shards, "<u4").tobytes())
         out.write(b"".join(digests))
     temporary.replace(folder / INDEX)
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The token files of a split by number: names of more than 100,000 sort otherwise."""
+    return sorted(folder.glob("*.tokens"), key=lambda path: int(path.stem))
 
 
 class Index:
@@ -140,7 +145,7 @@ class Index:
 def read_documents(folder: Path, vocabulary: int) -> list[npt.NDArray[np.int64]]:
     """Every document of a split, its end token included, in stream order. For what fits memory."""
     found = []
-    for path in sorted(folder.glob("*.tokens")):
+    for path in _shards(folder):
         tokens = np.fromfile(path, dtype_for(vocabulary)).astype(np.int64)
         ends = np.fromfile(path.with_suffix(".ends"), "<u8").tolist()
         found += [tokens[a:b] for a, b in zip([0, *ends], ends, strict=False)]

@@ -119,6 +119,7 @@ def _wait(pipe: int) -> None:
             reason="Terminated",
             message="stopped as asked (SIGTERM); the next attempt goes on from what is saved",
             timing=timesheet.said(),
+            first_work_at=timesheet.first_work(),
         )
         pod.leave(outcome)
         code = EXIT_CODE

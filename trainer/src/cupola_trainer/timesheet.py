@@ -1,7 +1,8 @@
 """Where the time of an attempt of a training goes besides steps, as its rank 0 sees it.
 
 The operator makes money of it. It hears of it while the training runs (`metrics`) and at its end, in
-the termination message (`said`), however that comes.
+the termination message (`said`), however that comes. Of a pod of a Job it hears in that message when
+its start-up was over (`works`, `first_work`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from cupola_trainer.pace import Pace
 _PLACES = 3
 
 _open: Timesheet | None = None
+_first_work: float | None = None
 
 
 class Timesheet:
@@ -74,6 +76,18 @@ class Timesheet:
             evaluation_seconds=round(self._validating if finished else self._kept, _PLACES),
             step_seconds=self.pace.mean and float(f"{self.pace.mean:.6g}"),
         )
+
+
+def works() -> None:
+    """Say that this process of a Job has its imports done and begins with its work; the first time counts."""
+    global _first_work  # noqa: PLW0603  a process says one termination message
+    if _first_work is None:
+        _first_work = round(time.time(), _PLACES)
+
+
+def first_work() -> float | None:
+    """When this process of a Job began with its work, Unix time; None before it did."""
+    return _first_work
 
 
 @contextmanager

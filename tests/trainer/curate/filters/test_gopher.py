@@ -80,3 +80,11 @@ def test_dots_of_a_long_row_count_as_one_ellipsis() -> None:
 def test_letters_of_any_script_make_a_word_alphabetic() -> None:
     values = gopher.alphabetic_words(Texts(["печь 漢字 12 --", ""]))["alphabetic-words"]
     assert values.tolist() == [0.5, 1.0]
+
+
+def test_marks_beyond_ascii_are_no_letters() -> None:
+    texts = Texts(
+        ["uno \u2014 \u201c\u2026\u201d \u2022 \U0001f600 \u00d7", "\u00e9\u2014 \U00020000"]
+    )
+    values = gopher.alphabetic_words(texts)["alphabetic-words"]
+    assert values.tolist() == [1 / 6, 1.0]

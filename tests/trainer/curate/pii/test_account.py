@@ -46,6 +46,9 @@ def test_iban_checksum_finds_wrong_and_swapped_characters(
         "6011111111111117",
         "3530111333300000",
         "30569309025904",
+        "2200770212727079",
+        "6759649826438453",
+        "6079280000000001",
     ],
 )
 def test_cards_are_found(number: str) -> None:

@@ -15,6 +15,8 @@ from cupola_trainer.curate import pii
         "Ann_Lee@MAIL.COM",
         "o-brien@uni-x.edu",
         "1234@qq.com",
+        "o'brien@mail.org",
+        "conor.O'Brien@mail.org",
     ],
 )
 def test_addresses_are_found_wherever_they_stand(address: str) -> None:
@@ -52,6 +54,11 @@ def test_what_only_looks_like_an_address_stays(text: str) -> None:
     assert pii.redact(text, {PiiKind.EMAIL}) == (text, {})
 
 
+def test_a_string_of_python_is_no_name_with_an_apostrophe() -> None:
+    assert pii.redact("f(u'ann@mail.org')", {PiiKind.EMAIL})[0] == "f(u'<EMAIL>')"
+    assert pii.redact("to='ann@mail.org'", {PiiKind.EMAIL})[0] == "to='<EMAIL>'"
+
+
 @pytest.mark.parametrize(
     "number",
     [
@@ -65,6 +72,8 @@ def test_what_only_looks_like_an_address_stays(text: str) -> None:
         "212-736-5000",
         "212.736.5000",
         "1-212-736-5000",
+        "+1 212 736 5000 ext. 57",
+        "212-736-5000 x57",
     ],
 )
 def test_numbers_that_are_written_as_telephone_numbers_are_found(number: str) -> None:
@@ -82,6 +91,14 @@ def test_numbers_that_are_written_as_telephone_numbers_are_found(number: str) ->
         "mobile: 07911 123456",
         "WhatsApp 2127365000",
         "Tel: +31-641044153",
+        "телефон: 8 (495) 609-34-80",
+        "電話番号：03-3911-2436",  # noqa: RUF001
+        "휴대폰\t010-2536-0877",
+        '"手机": "13812145518"',
+        "Rufnummer 0221 794 27 30",
+        "Portable : 06 82 19 84 30",
+        "Portable\t044 555 72 94",
+        "contact no. 98652 24517",
     ],
 )
 def test_a_word_before_it_makes_a_number_a_telephone_number(text: str) -> None:

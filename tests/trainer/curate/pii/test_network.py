@@ -18,6 +18,8 @@ from cupola_trainer.curate import pii
         "address 2a00:1450:4001:82f::200e",
         "[2001:4860:4860::8888]:443",
         "2001:4860:4860:0000:0000:0000:0000:8888",
+        "from mx.mail.org ([IPv6:2001:4860:4860::8888])",
+        "host 41.4.1.1",
     ],
 )
 def test_addresses_that_reach_a_host_are_found(text: str) -> None:
@@ -43,6 +45,7 @@ def test_addresses_that_reach_a_host_are_found(text: str) -> None:
         'ObjectIdentifier("2.5.29.14")',
         "1.3.6.1.4.1.311",
         "section 54.12.33.9",
+        "12.6.4.1 and 36.4.4.2 to 41.4.1.1",
         "52.216.0.0/15",
         "300.1.2.3 54.12.33.999 054.12.33.9",
         "a[2001:2004] at 2023:10:11",

@@ -1,6 +1,6 @@
 """Curation: raw text in, a Dataset out. Each stage is a pod of its own; they meet in storage.
 
-list -> clean (a pod a part) -> dedup (a pod a range) -> tokenise (a pod a part) -> publish. A stage
+(generate, a pod a share ->) list -> clean (a pod a part) -> dedup (a pod a range) -> tokenise (a pod a part) -> publish. A stage
 that finds its work done ends at once, so that any pod may die and be started again.
 
 In `dedup` each pod looks for copies in its range of signatures and seals what it found. Then it looks
@@ -17,8 +17,8 @@ from cupola_api import run as contract
 from cupola_api.artifact import ArtifactInvalid
 from cupola_api.common import Artifact
 from cupola_api.dataset import DatasetSummary
-from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
-from cupola_trainer import storage
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind, Worked
+from cupola_trainer import storage, timesheet
 from cupola_trainer.curate import work
 from cupola_trainer.pod import PodFailure
 
@@ -33,7 +33,14 @@ def main(run: contract.Run, options: argparse.Namespace) -> Outcome:
             raise _wrong_kind(run, "ListRun")
         from cupola_trainer.curate.listing import list_sources  # noqa: PLC0415  see below
 
+        timesheet.works()
         return list_sources(run)
+    if options.stage == "generate":
+        if not isinstance(run, contract.GenerateRun):
+            raise _wrong_kind(run, "GenerateRun")
+        from cupola_trainer.curate.synthetic import generate  # noqa: PLC0415  see below
+
+        return generate(run, _index(run.shares))
     if not isinstance(run, contract.CurateRun):
         raise _wrong_kind(run, "CurateRun")
     try:
@@ -55,16 +62,29 @@ def _stage(run: contract.CurateRun, stage: str) -> Outcome:
         if not work.are_there(run, "match", run.ranges):
             return Outcome(outcome=OutcomeKind.SUCCEEDED, message="a range of dedup is done")
         _do(run, stage, None)
-    else:
-        _do(run, stage, _index(run.parts))
-    return Outcome(outcome=OutcomeKind.SUCCEEDED, message=f"{stage} is done")
+        return Outcome(outcome=OutcomeKind.SUCCEEDED, message="dedup is done")
+    facts = _do(run, stage, _index(run.parts))
+    return Outcome(
+        outcome=OutcomeKind.SUCCEEDED,
+        message=f"{stage} is done",
+        worked=Worked.model_validate(worked) if (worked := facts.get("worked")) else None,
+    )
 
 
-def _do(run: contract.CurateRun, stage: str, part: int | None) -> None:
-    """Make the folder of a stage, or of one part of it, unless it is there."""
+def _do(run: contract.CurateRun, stage: str, part: int | None) -> work.Facts:
+    """Make the folder of a stage, or of one part of it, unless it is there; the facts of it."""
     folder = work.stage_folder(run, stage, part)
-    if work.sealed(folder, run) is None:
-        work.commit(folder, run, lambda own: _fill(run, stage, part, own))
+    there = work.sealed(folder, run)
+    if there is not None:
+        return there.facts
+    facts: work.Facts = {}
+
+    def fill(own: Path) -> work.Facts:
+        facts.update(_fill(run, stage, part, own))
+        return facts
+
+    work.commit(folder, run, fill)
+    return facts
 
 
 def _fill(run: contract.CurateRun, stage: str, part: int | None, folder: Path) -> work.Facts:
@@ -72,23 +92,28 @@ def _fill(run: contract.CurateRun, stage: str, part: int | None, folder: Path) -
     if stage == "clean" and part is not None:
         from cupola_trainer.curate.clean import clean  # noqa: PLC0415
 
+        timesheet.works()
         return clean(run, part, folder)
     if stage == "tokenise" and part is not None:
         from cupola_trainer.curate.tokenise import tokenise  # noqa: PLC0415
 
+        timesheet.works()
         return tokenise(run, part, folder)
     if stage == "match" and part is not None:
         from cupola_trainer.curate.match import match  # noqa: PLC0415
 
+        timesheet.works()
         return match(run, part, folder)
     from cupola_trainer.curate.dedup import dedup  # noqa: PLC0415
 
+    timesheet.works()
     return dedup(run, folder)
 
 
 def _publish(run: contract.CurateRun) -> Outcome:
     from cupola_trainer.curate.publish import lineage, publish  # noqa: PLC0415
 
+    timesheet.works()
     artifact = work.commit(
         work.artifact_folder(run),
         run,

@@ -20,11 +20,12 @@ from cupola_api.artifact import canonical, hash_file
 from cupola_api.dataset import PiiAction, PiiKind, Source
 from cupola_api.run import CurateRun
 from cupola_trainer import storage
-from cupola_trainer.curate import hub, listing, pii, quarantine, rows, unreadable
+from cupola_trainer.curate import entries, hub, listing, pii, quarantine, rows, unreadable
 from cupola_trainer.curate.fields import check_text
 from cupola_trainer.curate.filters.chain import Filters
 from cupola_trainer.curate.filters.classifier import Classifier
 from cupola_trainer.curate.identity import Identity, identify
+from cupola_trainer.curate.line_signatures import LineWriter
 from cupola_trainer.curate.pii import keyed
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.quarantine import Quarantine
@@ -68,24 +69,29 @@ class _Part:
             read_decontaminating(run, references),
             classifier,
         )
+        self.bytes = 0
+        """Of the files that are read to their end."""
         self._position = 0
         self._files = 0
         self._buffered = 0
         self._tables: list[pl.DataFrame] = []
         dedup, private = run.curation.dedup, run.curation.pii
+        lines = dedup.lines if dedup else None
         self._signatures = Writer(dedup, part, folder, run.ranges) if dedup else None
+        self._lines = LineWriter(run, lines, part, folder) if lines else None
         hashes = private is not None and private.action is PiiAction.HASH
         self.key = keyed.key_from_environment() if hashes else None
 
-    def read(self, index: int, file: str, path: Path) -> Iterator[Record | Rejected]:
+    def read(self, index: int, file: listing.SourceFile, path: Path) -> Iterator[Record | Rejected]:
         """The records of a file of source `index`, without those that are broken."""
         source, tally = self._run.sources[index], self.tallies[index]
         tally.files += 1
         for found in read(path, source, self._run.task):
             if isinstance(found, Rejected) and found.rule not in RULE_NAMES:
-                self.quarantine.add(source, file, found, tally)
+                self.quarantine.add(source, file.path, found, tally)
             else:
                 yield found
+        self.bytes += file.bytes
 
     def take(self, index: int, batch: list[Record]) -> None:
         """Judge, redact and keep the documents of a batch from source `index`."""
@@ -115,18 +121,28 @@ class _Part:
             "date": [record.date or None for record in records],
         }
         self._tables.append(rows.table(columns))
+        if self._lines:
+            self._lines.add(self._tables[-1])
         self._position += len(texts)
         self._buffered += sum(sizes)
-        if self._buffered >= _FILE:
+        if self._buffered >= _FILE or sum(t.height for t in self._tables) >= entries.MOST:
             self.flush()
+
+    @property
+    def documents(self) -> int:
+        """Documents that were read."""
+        return sum(tally.read for tally in self.tallies)
 
     def flush(self) -> None:
         """Write the rows that wait."""
         if self._tables:
             count = rows.slices(self._run.parts)
             rows.write(self._folder, self._files, self._tables, count)
+            entries.write(self._folder, self._files, self._tables)
             if self._signatures:
                 self._signatures.flush()
+            if self._lines:
+                self._lines.flush()
             self._files += 1
             self._buffered = 0
             self._tables = []
@@ -148,9 +164,12 @@ class _Part:
             text = compose(prompt, answer)
         else:
             text = redact(record.text)
+        readable = record.url.replace("%40", "@")
+        url = redact(readable) if readable else ""
         if wanted.action is not PiiAction.DROP:
             tally.redacted.update({str(kind): count for kind, count in found.items()})
-            return replace(record, text=text, input=prompt, output=answer)
+            url = record.url if url == readable else url
+            return replace(record, text=text, input=prompt, output=answer, url=url)
         if not found:
             return record
         tally.dropped[pii.rule_name(next(kind for kind in PiiKind if kind in found))] += 1
@@ -165,6 +184,7 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     listed = listing.load(run)
     by_name = {source.name: (i, source) for i, source in enumerate(run.sources)}
     progress = Progress(f"clean {part}")
+    size = sum(file.bytes for file in listed.files_of(part)) or 1
     with tempfile.TemporaryDirectory() as scratch:
         references = {
             file.name: [*_unchanged(as_source(file), listed.files_of_reference(file.name), place)]
@@ -177,7 +197,7 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
             index, source = by_name[name]
             there = [*files]
             found = chain.from_iterable(
-                work.read(index, file.path, path)
+                work.read(index, file, path)
                 for file, path in zip(
                     there,
                     _unchanged(source, there, Path(scratch) / name, listed.commits.get(name)),
@@ -186,6 +206,7 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
             )
             for batch in _batches(found, work, index):
                 work.take(index, batch)
+                progress.reach(work.documents, work.bytes, work.bytes / size)
                 progress.add(len(batch), sum(len(record.text) for record in batch))
     work.flush()
     progress.say()
@@ -198,7 +219,10 @@ def clean(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
             check_text(run, source, tally)
     work.quarantine.write(folder)
     (folder / "samples.json").write_bytes(canonical(work.samples.to_json()))
-    facts: dict[str, Any] = {"sources": [tally.to_json() for tally in work.tallies]}
+    facts: dict[str, Any] = {
+        "sources": [tally.to_json() for tally in work.tallies],
+        "worked": {"documents": work.documents, "bytes": work.bytes},
+    }
     return facts | ({"key": keyed.check(work.key)} if work.key else {})
 
 

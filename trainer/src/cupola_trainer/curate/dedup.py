@@ -1,44 +1,58 @@
 """Stage `dedup`, its second half: remove copies, draw the validation split, make the tokenizer.
 
-`match` found the copies, range by range; here what stays is decided for all documents at once. So it
-holds numbers, not text: some 50 bytes a document, and the pairs that were found.
+`match` found the copies, range by range; here what stays is decided for all documents at once. It
+goes through them block by block, so memory does not grow with them: what is known of each, a byte
+for its state and four for its copies, lies in files below TMPDIR that are mapped (`states`). Of text
+it sees what the tokenizer is trained on.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from cupola_api.artifact import canonical
-from cupola_api.filters import QUALITY_RULES
 from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import given_tokenizer, listing, quarantine, rows, tokenizer, work
+from cupola_trainer.curate import (
+    entries,
+    given_tokenizer,
+    keep,
+    line_copies,
+    listing,
+    quarantine,
+    rows,
+    tokenizer,
+    work,
+)
 from cupola_trainer.curate.batches import batches
-from cupola_trainer.curate.duplicates import cluster_sizes, removed
+from cupola_trainer.curate.census import Block, Census, lines_of
+from cupola_trainer.curate.emptiness import empty
 from cupola_trainer.curate.fields import check_pairs, check_text
-from cupola_trainer.curate.identity import held_out
-from cupola_trainer.curate.match import found as pairs_found
+from cupola_trainer.curate.identity import Draw
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.samples import PER_RULE, Samples
-from cupola_trainer.curate.signatures import numbers
+from cupola_trainer.curate.states import EXACT, NEAR, SHORT
 from cupola_trainer.curate.tally import Tally, merge
-from cupola_trainer.curate.texts import Flags, Hashes, Ints
+from cupola_trainer.curate.texts import Flags
 from cupola_trainer.pod import PodFailure
 
-EXACT = "exact-duplicate"
-NEAR = "near-duplicate"
+_RULES = {EXACT: "exact-duplicate", NEAR: "near-duplicate", SHORT: line_copies.RULE}
 
 _TOKENIZER_BYTES = 256 << 20
 """Text that a tokenizer is trained on, at most: the beginning of the shuffled order."""
 _SHARD_BYTES = 64 << 20
 """Text of a shard, about."""
 _BATCH = 1 << 20
+_AT_ONCE = 8
+"""Parts whose rows are checked at a time."""
 
 
 def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
@@ -46,8 +60,7 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
 
     Raises PodFailure if a part is missing, a source has no such field or no document is left.
     """
-    parts = work.require_parts(run, "clean", rows.PREFIX)
-    folders = [part.folder for part in parts]
+    parts = work.require_parts(run, "clean", entries.PREFIX)
     tallies = [
         merge(Tally.from_json(part.facts["sources"][i]) for part in parts)
         for i in range(len(run.sources))
@@ -63,78 +76,139 @@ def dedup(run: CurateRun, folder: Path) -> dict[str, Any]:
             "mid-run; write a new spec.revision",
             FailureClass.USER,
         )
-    columns = [name for name, kind in rows.SCHEMA.items() if kind is not pl.String]
-    documents = rows.columns_of(folders, columns).sort("part", "position")
-    samples = Samples()
-    kept = np.ones(documents.height, bool)
-    found = _copies(run)
-    for rule, of_rule in ((EXACT, found.exact), (NEAR, found.near)):
-        copies = _places(documents, of_rule)
-        kept[copies] = False
-        for i, count in Counter(documents["source"].to_numpy()[copies].tolist()).items():
-            tallies[i].dropped[rule] += count
-        first = documents[copies[:PER_RULE]]
-        for texts in rows.texts_at(folders, first):
-            for text in texts:
-                samples.add(rule, text)
-    if not kept.any():
-        raise _empty(run, merge(tallies))
-    held = _draw(documents, kept, run.validation)
-    _write_keep_list(folder, documents, kept, held)
-    (folder / "samples.json").write_bytes(canonical(samples.to_json()))
-    size = _make_tokenizer(run, folder / "tokenizer", folders, documents.filter(kept & ~held))
-    per_part = int(documents["bytes"].cast(pl.UInt64).filter(kept).sum()) // run.parts
+    with tempfile.TemporaryDirectory() as scratch:
+        census = Census(run, [part.folder for part in parts], Path(scratch))
+        sizes = census.remove_copies(folder)
+        split = _Split(run.validation)
+        shown = _Shown()
+        for block in census.blocks():
+            _count(block, tallies)
+            shown.see(block)
+            split.see(block)
+        if not merge(tallies).kept:
+            raise empty(run, merge(tallies))
+        kept = size_of_all = 0
+        training = _Beginning()
+        for number, block in enumerate(census.blocks()):
+            stays = block.entries.with_columns(
+                bytes=pl.Series(block.bytes), held=pl.Series(split.held(block))
+            ).filter(pl.Series(block.stay))
+            keep.write(folder, number, stays, rows.slices(run.parts))
+            kept += stays.height
+            size_of_all += int(stays["bytes"].sum())
+            training.add(stays.filter(~pl.col("held")))
+    (folder / "samples.json").write_bytes(canonical(shown.samples(run).to_json()))
+    size = _make_tokenizer(run, folder, training.documents())
     return {
         "sources": [tally.to_json() for tally in tallies],
+        "documents": kept,
         "vocabulary": size,
         "tokenizer": tokenizer.digest(folder / "tokenizer"),
-        "shardsOfPart": -(-max(per_part, 1) // _SHARD_BYTES),
-        "clusters": {str(size): count for size, count in found.sizes.items()},
+        "shardsOfPart": -(-max(size_of_all // run.parts, 1) // _SHARD_BYTES),
+        "clusters": {str(size): count for size, count in sizes.items()},
     }
 
 
-class _Copies(NamedTuple):
-    """The numbers of documents that are copies, ascending, and how many have how many."""
+def _count(block: Block, tallies: list[Tally]) -> None:
+    """Count what was dropped, and the lines that were taken out of what stays."""
+    sources = block.entries["source"].to_numpy()
 
-    exact: Hashes
-    near: Hashes
-    sizes: Counter[int]
+    def by_source(of: Flags, what: Any = None) -> list[int]:
+        weights = None if what is None else what[of]
+        counts = np.bincount(sources[of], weights, minlength=len(tallies))
+        return [int(count) for count in counts]
 
-
-def _copies(run: CurateRun) -> _Copies:
-    if run.curation.dedup is None:
-        nothing = np.empty(0, np.uint64)
-        return _Copies(nothing, nothing, Counter())
-    exact, near = removed(*pairs_found(run))
-    ordered = [np.array(sorted(copies), np.uint64) for copies in (exact, near)]
-    return _Copies(ordered[0], ordered[1], cluster_sizes(exact, near))
-
-
-def _places(documents: pl.DataFrame, copies: Hashes) -> Ints:
-    """Where documents of these numbers are in the table, which is sorted by number."""
-    of_all = numbers(documents["part"].to_numpy(), documents["position"].to_numpy())
-    return np.searchsorted(of_all, copies)
+    for state, rule in _RULES.items():
+        for tally, count in zip(tallies, by_source(block.states == state), strict=True):
+            tally.dropped += Counter({rule: count})
+    size = block.entries["bytes"].to_numpy().astype(np.int64)
+    lines = by_source(block.stay, block.lines)
+    taken = by_source(block.stay, size - block.bytes)
+    for tally, count, gone in zip(tallies, lines, taken, strict=True):
+        if count:
+            tally.lines[line_copies.LINE] += count
+            tally.line_bytes[line_copies.LINE] += gone
 
 
-def _draw(documents: pl.DataFrame, kept: Flags, share: float) -> Flags:
+class _Shown:
+    """The first few documents that go for each reason, for a person to look at."""
+
+    def __init__(self) -> None:
+        self._first: dict[int, pl.DataFrame] = {}
+
+    def see(self, block: Block) -> None:
+        for state in _RULES:
+            found = block.entries.filter(pl.Series(block.states == state))
+            both = [self._first[state], found] if state in self._first else [found]
+            self._first[state] = pl.concat(both).head(PER_RULE)
+
+    def samples(self, run: CurateRun) -> Samples:
+        samples = Samples()
+        for state, rule in _RULES.items():
+            for found in _rows_of(run, self._first[state]):
+                for text in found["text"]:
+                    samples.add(rule, text)
+        return samples
+
+
+class _Split:
     """Which documents are held out; of those with a pair some too, and some not."""
-    lots = documents["lot"].to_numpy()
-    held = np.zeros(len(lots), bool)
-    for drawn in (kept, kept & documents["pair"].to_numpy()):
-        held[drawn] = held_out(lots[drawn], share)
-    return held
+
+    def __init__(self, share: float) -> None:
+        self._all = Draw(share)
+        self._pairs = Draw(share)
+
+    def see(self, block: Block) -> None:
+        lots, pairs = block.entries["lot"].to_numpy(), block.entries["pair"].to_numpy()
+        self._all.see(lots[block.stay])
+        self._pairs.see(lots[block.stay & pairs])
+
+    def held(self, block: Block) -> Flags:
+        lots, pairs = block.entries["lot"].to_numpy(), block.entries["pair"].to_numpy()
+        found: Flags = np.where(pairs, self._pairs.held(lots), self._all.held(lots))
+        return found
 
 
-def _write_keep_list(folder: Path, documents: pl.DataFrame, kept: Flags, held: Flags) -> None:
-    """The documents that stay, by key, and which of them are held out."""
-    keep = documents.select("key", "part", "position", held=pl.Series(held)).filter(kept)
-    keep.sort("key", "part", "position").write_parquet(folder / rows.KEEP, row_group_size=1 << 16)
+class _Beginning:
+    """Of documents in any order those that come first in the shuffled order, as much as is wanted."""
+
+    def __init__(self) -> None:
+        self._first: pl.DataFrame | None = None
+
+    def add(self, documents: pl.DataFrame) -> None:
+        both = [documents] if self._first is None else [self._first, documents]
+        before = pl.col("bytes").cum_sum() - pl.col("bytes")
+        found = pl.concat(both).sort("key", "part", "position")
+        self._first = found.filter(before < _TOKENIZER_BYTES)
+
+    def documents(self) -> pl.DataFrame:
+        """In the order of the listing."""
+        return pl.DataFrame() if self._first is None else self._first.sort("part", "position")
 
 
-def _make_tokenizer(
-    run: CurateRun, folder: Path, folders: list[Path], training: pl.DataFrame
-) -> int:
-    """Train or copy the tokenizer; returns the size of its vocabulary."""
+def _rows_of(run: CurateRun, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Part, position and text of `wanted`, in that order, piece by piece."""
+    slices = rows.slices(run.parts)
+    begins: defaultdict[int, list[str]] = defaultdict(list)
+    numbers = wanted.select(
+        "part", slice=pl.Series(rows.slices_of(wanted["key"].to_numpy(), slices))
+    )
+    for part, number in numbers.unique().iter_rows():
+        begins[part].append(rows.prefix(number))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        made = pool.map(
+            lambda part: work.require(
+                work.stage_folder(run, "clean", part), run, *sorted(begins[part])
+            ),
+            begins,
+        )
+        folders = {part: one.folder for part, one in zip(begins, made, strict=True)}
+    return rows.texts_at(folders, wanted)
+
+
+def _make_tokenizer(run: CurateRun, done: Path, training: pl.DataFrame) -> int:
+    """Train or copy the tokenizer into the folder `done`; returns the size of its vocabulary."""
+    folder = done / "tokenizer"
     if run.tokenizer is not None:
         tokenizer.copy(run.tokenizer, folder)
         return tokenizer.size(tokenizer.load(folder))
@@ -142,14 +216,13 @@ def _make_tokenizer(
         files = listing.load(run).files_of_reference(run.tokenizer_file.name)
         given_tokenizer.take(run.tokenizer_file, files, folder)
         return tokenizer.size(tokenizer.load(folder))
-    before = pl.col("bytes").cast(pl.UInt64).cum_sum() - pl.col("bytes")
-    wanted = (
-        training.sort("key", "part", "position")
-        .filter(before < _TOKENIZER_BYTES)
-        .sort("part", "position")
-    )
+    found = _rows_of(run, training)
+    if lines := lines_of(run):
+        found = (
+            line_copies.taken(done, range(rows.slices(run.parts)), one, lines.unit) for one in found
+        )
     trained = tokenizer.train(
-        _counted(_batched(rows.texts_at(folders, wanted))),
+        _counted(_batched(one["text"].to_list() for one in found)),
         run.vocab_size or 32_000,
         run.algorithm,
     )
@@ -168,49 +241,3 @@ def _batched(pieces: Iterator[list[str]]) -> Iterator[list[str]]:
     """The same texts in lists of about a mebibyte."""
     for texts in pieces:
         yield from batches(texts, _BATCH)
-
-
-_REMEDIES = quarantine.REMEDIES | {
-    "missing-field": "name the field that holds the document in spec.sources[].text",
-    "empty": "check that the files hold text",
-    "min-words": "lower spec.curation.quality.minWords",
-    "max-words": "raise spec.curation.quality.maxWords",
-    "syntax-error": "use quality rules Prose unless the documents are Python source",
-    "stop-words": "leave out spec.curation.quality unless the documents are English prose",
-    "curly-bracket": "use quality rules Code if the documents are Python source",
-    "language": "name the language in spec.curation.language.keep",
-    "language-unsure": "lower spec.curation.language.minScore",
-}
-_REMEDIES_OF_GROUPS = {
-    "pii-": "use spec.curation.pii.action Redact",
-    "block-": "correct the block-list",
-    "benchmark-": "raise spec.curation.decontamination.words",
-}
-_REMEDY = "check that the documents suit the rules, or leave out spec.curation.quality"
-
-
-def _remedy(rule: str) -> str:
-    """What to do about a rule that dropped too much."""
-    for group, remedy in _REMEDIES_OF_GROUPS.items():
-        if rule.startswith(group):
-            return remedy
-    if rule not in _REMEDIES and rule in QUALITY_RULES:
-        return (
-            f"change spec.curation.quality.thresholds, or add {rule} to spec.curation.quality.skip"
-        )
-    return _REMEDIES.get(rule, _REMEDY)
-
-
-def _empty(run: CurateRun, tally: Tally) -> PodFailure:
-    """The failure of a Dataset of which nothing is left, with what took most of it."""
-    if tally.read:
-        lost = tally.dropped + tally.quarantined
-        rule, count = max(sorted(lost.items()), key=lambda item: item[1])
-        remedy = _remedy(rule)
-        message = (
-            f"none of {tally.read:,} documents is left: rule {rule} dropped {count:,}; {remedy}"
-        )
-    else:
-        names = ", ".join(source.name for source in run.sources)
-        message = f"the files of {names} hold no document; check uri and format of the sources"
-    return PodFailure("DatasetEmpty", message, FailureClass.DATA)

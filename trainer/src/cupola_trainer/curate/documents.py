@@ -8,6 +8,7 @@
     text    as it is trained on
     input, output   of a document that is a prompt and its answer
     url, date       where it was fetched, and when, if the source says so
+    synthetic       the model that wrote it, if one did
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 import zstandard
+
+if TYPE_CHECKING:
+    import polars as pl
+
+from cupola_api.dataset import Source
 
 FOLDER = "documents"
 
@@ -27,9 +33,9 @@ _LEVEL = 3
 
 
 def write_documents(
-    folder: Path, index: int, documents: pl.DataFrame, sources: Sequence[str]
+    folder: Path, index: int, documents: pl.DataFrame, sources: Sequence[Source]
 ) -> None:
-    """Write those of shard `index`; `sources`: the names of the run's, in order."""
+    """Write those of shard `index`; `sources`: the run's, in order."""
     folder.mkdir(exist_ok=True)
     packer = zstandard.ZstdCompressor(level=_LEVEL)
     columns = ("high", "low", "source", "held", "text", "input", "output", "url", "date")
@@ -43,13 +49,15 @@ def write_documents(
         ).iter_rows():
             line = {
                 "id": f"{high:016x}{low:016x}",
-                "source": sources[source],
+                "source": sources[source].name,
                 "split": "validation" if held else "train",
                 "text": text,
             }
             if prompt is not None:
                 line |= {"input": prompt, "output": answer}
             line |= {k: v for k, v in (("url", url), ("date", date)) if v}
+            if wrote := sources[source].made_by:
+                line["synthetic"] = wrote.model
             lines.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 

@@ -5,41 +5,25 @@ goes only against a document that stays, by its true Jaccard similarity: removin
 documents would let a chain of small differences take away text that nothing kept is like.
 
 First the pairs that are alike are found, bucket by bucket, wherever a bucket is worked on; what stays
-follows from all pairs together (`removed`). So the result is the same however the buckets were
+follows from all pairs together (`states`). So the result is the same however the buckets were
 divided.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from cupola_trainer.curate.minhash import Set, jaccard
-from cupola_trainer.curate.texts import Hashes
-
-Pairs = npt.NDArray[np.uint64]
-"""uint64[pairs, 2]: a document, and an earlier one that it is a copy of."""
+from cupola_trainer.curate.pairs_on_disk import Pairs
 
 _COMPARED = 8
 """Documents of a bucket with which every later one of it is compared."""
 _APART = 100
 """Further such documents of a bucket, at most, each unlike those before it: a bound on the work that
 text made from one template can cause."""
-
-SIZES = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-"""Upper bounds of the sizes of clusters that are counted together; what is larger is one more."""
-
-
-def copies_of_first(contents: Hashes, documents: Hashes) -> Pairs:
-    """Of documents sorted by content (uint64[documents, 2]) and number, those after the first."""
-    first = np.ones(len(documents), bool)
-    first[1:] = (contents[1:] != contents[:-1]).any(axis=1)
-    begins = np.maximum.accumulate(np.where(first, np.arange(len(documents)), 0))
-    found: Pairs = np.stack([documents, documents[begins]], axis=1)[~first]
-    return found
 
 
 class Alike:
@@ -74,34 +58,22 @@ class Alike:
         # The similarity of two sets is at most the ratio of their sizes.
         return small >= self._similarity * large and jaccard(own, theirs) >= self._similarity
 
-    def pairs(self) -> Pairs:
-        """All pairs so far, sorted."""
+    def __len__(self) -> int:
+        """How many pairs there are so far."""
+        return sum(map(len, self._known.values()))
+
+    def take(self) -> Pairs:
+        """All pairs so far, which are then forgotten: they may be found again."""
         found = [(one, other) for one, others in self._known.items() for other in others]
-        return np.array(sorted(found), np.uint64).reshape(-1, 2)
+        self._known.clear()
+        return np.array(found, np.uint64).reshape(-1, 2)
 
 
-def removed(exact: Pairs, alike: Pairs) -> tuple[dict[int, int], dict[int, int]]:
-    """(exact copies, near copies): of each its original. Of a near copy that is one that stays.
-
-    A document with the content of another is an exact copy, whatever else it is alike.
-    """
-    same = dict(exact.tolist())
-    near: dict[int, int] = {}
+def against_staying(alike: Pairs) -> Pairs:
+    """Of sorted pairs of documents that are alike: each near copy, and the first that stays."""
+    found: dict[int, int] = {}
     # In order: what decides on an original came before it.
-    for copy, original in np.unique(alike, axis=0).tolist():
-        if copy not in same and copy not in near and original not in same and original not in near:
-            near[copy] = original
-    return same, near
-
-
-def cluster_sizes(exact: dict[int, int], near: dict[int, int]) -> Counter[int]:
-    """Clusters (a document that stays, and its copies) by size: the bound in SIZES, 0 beyond them."""
-    copies = Counter(_roots(exact, near))
-    return Counter(
-        next((bound for bound in SIZES if count + 1 <= bound), 0) for count in copies.values()
-    )
-
-
-def _roots(exact: dict[int, int], near: dict[int, int]) -> Iterator[int]:
-    yield from near.values()
-    yield from (near.get(original, original) for original in exact.values())
+    for copy, original in alike.tolist():
+        if copy not in found and original not in found:
+            found[copy] = original
+    return np.array([*found.items()], np.uint64).reshape(-1, 2)

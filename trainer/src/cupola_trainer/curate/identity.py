@@ -33,8 +33,7 @@ def identify(text: str, seed: int) -> Identity:
 
     Normalised to Unicode NFC, every run of white space is one space, none at the ends.
     """
-    normal = " ".join(unicodedata.normalize("NFC", text).split())
-    digest = xxhash.xxh3_128_digest(normal.encode())
+    digest = xxhash.xxh3_128_digest(normal_form(text).encode())
     return Identity(
         int.from_bytes(digest[:8], "big"),
         int.from_bytes(digest[8:], "big"),
@@ -43,17 +42,34 @@ def identify(text: str, seed: int) -> Identity:
     )
 
 
-def held_out(lots: npt.NDArray[np.uint64], share: float) -> npt.NDArray[np.bool_]:
+def normal_form(text: str) -> str:
+    """What texts have in common that differ in white space or composition only."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+class Draw:
     """Which documents are for validation: those whose lot lies in the lowest `share` of all lots.
 
-    Where that leaves a split empty and there are two documents that differ, the document with the
-    lowest lot is held out, or the one with the highest is not.
+    First it sees the lots of all documents, in any order. Where a split would be empty and there are
+    two documents that differ, the document with the lowest lot is held out, or the one with the
+    highest is not.
     """
-    held: npt.NDArray[np.bool_] = lots < np.uint64(int(share * (1 << 64)))
-    if not len(lots) or lots.min() == lots.max():
-        held = np.zeros(len(lots), bool)
-    elif not held.any():
-        held = lots == lots.min()
-    elif held.all():
-        held = lots < lots.max()
-    return held
+
+    def __init__(self, share: float) -> None:
+        self._limit = int(share * (1 << 64))
+        self._low, self._high = 1 << 64, -1
+
+    def see(self, lots: npt.NDArray[np.uint64]) -> None:
+        """Lots of some of the documents."""
+        if len(lots):
+            self._low = min(self._low, int(lots.min()))
+            self._high = max(self._high, int(lots.max()))
+
+    def held(self, lots: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which documents are held out, of some whose lots were seen."""
+        if self._low >= self._high:
+            return np.zeros(len(lots), bool)
+        # At least the lowest lot, and not the highest.
+        limit = min(max(self._limit, self._low + 1), self._high)
+        found: npt.NDArray[np.bool_] = lots < np.uint64(limit)
+        return found

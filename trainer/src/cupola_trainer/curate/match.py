@@ -1,33 +1,36 @@
 """Stage `dedup`, its first half: in one range of signatures, find the documents that are copies.
 
 There is a pod for each range, and none needs another. Memory is bounded: signatures are looked at in
-pieces, and the shingles of candidates are brought in pieces too. What grows is the list of copies
-found, by some 100 bytes each.
+pieces, the shingles of candidates are brought in pieces too, and the copies that are found are
+written out.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import shingle_sets, signatures, work
-from cupola_trainer.curate.duplicates import Alike, Pairs, copies_of_first
+from cupola_trainer.curate import line_signatures, shingle_sets, signatures, work
+from cupola_trainer.curate.duplicates import Alike
 from cupola_trainer.curate.minhash import Set
+from cupola_trainer.curate.pairs_on_disk import Runs
 from cupola_trainer.curate.progress import Progress
 from cupola_trainer.curate.shingle_sets import Where
 from cupola_trainer.storage import Place
 
 STAGE = "match"
-EXACT = "exact.parquet"
-NEAR = "near.parquet"
+EXACT = "exact.u64"
+NEAR = "near.u64"
 
-_SHINGLES = 1 << 24
-"""Shingles that are held at a time, about: 64 MiB."""
+_SHINGLES = 1 << 23
+"""Shingles that are held at a time, about: 32 MiB."""
+_PAIRS = 1 << 17
+"""Pairs that are remembered, so as not to be compared again: about 300 bytes each."""
 
 
 def match(run: CurateRun, number: int, folder: Path) -> dict[str, Any]:
@@ -35,36 +38,33 @@ def match(run: CurateRun, number: int, folder: Path) -> dict[str, Any]:
     dedup = run.curation.dedup
     if dedup is None:
         return {}
-    made = work.require_parts(run, "clean", signatures.prefix(number))
+    wanted = signatures.prefix(number), line_signatures.prefix(number)
+    made = work.require_parts(run, "clean", *wanted)
     folders = [part.folder for part in made]
     parts = [work.stage_folder(run, "clean", part) for part in range(run.parts)]
-    exact = [np.empty((0, 2), np.uint64)]
     alike = Alike(dedup.similarity)
     progress = Progress(f"dedup {number}: compare")
-    for piece in signatures.pieces(folders, number):
-        same = signatures.shared_contents(piece)
-        contents = same.select("value", "content").to_numpy()
-        exact.append(copies_of_first(contents, same["document"].to_numpy()))
-        alike.compare(_with_shingles(parts, signatures.shared_bands(piece), progress))
-    _write(folder / EXACT, np.concatenate(exact))
-    _write(folder / NEAR, alike.pairs())
+    with tempfile.TemporaryDirectory() as scratch:
+        exact, near = (Runs(Path(scratch), name) for name in (EXACT, NEAR))
+        for shared in signatures.pieces(folders, number, exact, Path(scratch)):
+            alike.compare(_with_shingles(parts, shared, progress))
+            if len(alike) >= _PAIRS:
+                near.add(alike.take())
+        near.add(alike.take())
+        exact.join(folder / EXACT)
+        near.join(folder / NEAR)
+        if dedup.lines:
+            line_signatures.shared(folders, number, folder, Path(scratch))
     progress.say()
     return {}
 
 
-def found(run: CurateRun) -> tuple[Pairs, Pairs]:
-    """The pairs of all ranges: exact copies, and documents that are alike. Raises PodFailure."""
-    folders = [
+def found(run: CurateRun) -> list[Path]:
+    """The folders of all ranges, which hold the files EXACT and NEAR of pairs. Raises PodFailure."""
+    return [
         work.require(work.stage_folder(run, STAGE, number), run).folder
         for number in range(run.ranges)
     ]
-    exact, near = (
-        np.concatenate(
-            [pl.read_parquet(folder / name).to_numpy().reshape(-1, 2) for folder in folders]
-        )
-        for name in (EXACT, NEAR)
-    )
-    return exact, near
 
 
 def _with_shingles(
@@ -84,10 +84,3 @@ def _with_shingles(
         progress.add(len(places), 4 * sum(place.size for place in places))
         for value, document, place in zip(values, documents, places, strict=True):
             yield value, document, sets[place]
-
-
-def _write(path: Path, pairs: Pairs) -> None:
-    pl.DataFrame(
-        {"copy": pairs[:, 0], "original": pairs[:, 1]},
-        schema={"copy": pl.UInt64, "original": pl.UInt64},
-    ).write_parquet(path, compression="zstd")

@@ -25,6 +25,7 @@ from cupola_api.dataset import ClusterCount, DatasetSummary
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import documents, listing, quarantine, work
 from cupola_trainer.curate.mixture import Counts, mixture
+from cupola_trainer.curate.rounds import Mixed, largest, mix_shards
 from cupola_trainer.curate.tally import Tally, merge, rule_counts
 from cupola_trainer.shards import write_index
 
@@ -45,8 +46,14 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
         for split in SPLITS
     }
     shutil.copytree(done / "tokenizer", folder / "tokenizer", copy_function=_link)
+    mixed = None
     for split in SPLITS:
-        _join_shards([part / split for part in parts], folder / split)
+        shards = _shards([part / split for part in parts])
+        if run.mixing and split == "train" and shards:
+            mixed = mix_shards(run, shards, folder / split, facts["vocabulary"])
+            totals[split] |= {"documents": mixed.documents, "tokens": mixed.tokens}
+        else:
+            _join_shards(shards, folder / split)
         write_index(folder / split, facts["vocabulary"])
         if run.task:
             name = f"pairs/{split}.jsonl"
@@ -67,6 +74,7 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
         validation_tokens=totals["validation"]["tokens"],
         examples=totals["train"]["examples"],
         validation_examples=totals["validation"]["examples"],
+        mixing=largest(mixed.sources) if mixed else None,
         vocabulary=facts["vocabulary"],
         tokenizer_digest=facts["tokenizer"],
     )
@@ -76,7 +84,7 @@ def publish(run: CurateRun, folder: Path) -> dict[str, Any]:
             for source, tally in zip(run.sources, tallies, strict=True)
         },
         "splits": totals,
-        "mixture": _mixture(run, counted, folder / "train", facts["vocabulary"]),
+        "mixture": _mixture(run, counted, folder / "train", facts["vocabulary"], mixed),
     }
     listed = [part.folder / quarantine.FILE for part in cleaned]
     if listed := [path for path in listed if path.exists()]:
@@ -98,17 +106,25 @@ def _clusters(counts: dict[str, int]) -> list[ClusterCount]:
 
 
 def _mixture(
-    run: CurateRun, counted: list[dict[str, Any]], train: Path, vocabulary: int
+    run: CurateRun,
+    counted: list[dict[str, Any]],
+    train: Path,
+    vocabulary: int,
+    mixed: Mixed | None,
 ) -> dict[str, Any]:
-    """What the documents that stay are like."""
+    """What the documents that stay are like, and how they are mixed."""
     counts = Counts()
     for facts in counted:
         counts.add(Counts.from_json(facts["mixture"]))
-    return mixture(counts, [source.name for source in run.sources], train, vocabulary).to_json()
+    made = mixture(counts, [source.name for source in run.sources], train, vocabulary)
+    return made.model_copy(update={"mixing": mixed.sources if mixed else None}).to_json()
 
 
 def lineage(run: CurateRun) -> list[Lineage]:
-    """What the artifact is made from: the files of each source, and a tokenizer that was taken."""
+    """What the artifact is made from: the files of each source, and a tokenizer that was taken.
+
+    Of a source that a model wrote also that, the model and the Dataset that it was asked about.
+    """
     listed = listing.load(run)
     found = [
         Lineage(kind="Source", name=source.name, digest=listed.source_digest(source.name))
@@ -118,13 +134,23 @@ def lineage(run: CurateRun) -> list[Lineage]:
         Lineage(kind="Reference", name=file.name, digest=listed.reference_digest(file.name))
         for file in run.curation.files()
     ]
+    for source in run.sources:
+        if wrote := source.made_by:
+            found += [
+                Lineage(kind="Synthetic", name=source.name, digest=wrote.digest),
+                *wrote.inputs,
+            ]
     return [*found, *([run.tokenizer.lineage()] if run.tokenizer else [])]
 
 
-def _join_shards(folders: list[Path], target: Path) -> None:
-    """Number the shards that hold tokens anew, in their order."""
+def _shards(folders: list[Path]) -> list[Path]:
+    """The shards that hold tokens, in their order."""
+    return [p for folder in folders for p in sorted(folder.glob("*.tokens")) if p.stat().st_size]
+
+
+def _join_shards(shards: list[Path], target: Path) -> None:
+    """Number the shards anew, in their order."""
     target.mkdir()
-    shards = [p for folder in folders for p in sorted(folder.glob("*.tokens")) if p.stat().st_size]
     for number, tokens in enumerate(shards):
         for path in (tokens, tokens.with_suffix(".ends")):
             _link(path, target / f"{number:05d}{path.suffix}")

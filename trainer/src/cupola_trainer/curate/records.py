@@ -24,6 +24,8 @@ MAX_BYTES = 8 << 20
 """Largest document: rules hold some forty times its size while they look at it."""
 MAX_LINE_BYTES = 4 * MAX_BYTES
 """Longest line of a Jsonl file: escapes make a document longer."""
+_PASSED = 1 << 20
+"""Bytes of a longer one that are passed over at a time."""
 
 BROKEN = ("invalid-utf8", "invalid-json", "broken-record", "nul", "too-large", "too-deep")
 """What may be broken about a record."""
@@ -282,6 +284,6 @@ def _lines(file: io.BufferedIOBase) -> Iterator[bytes | None]:
         if len(line) <= MAX_LINE_BYTES or line.endswith(b"\n"):
             yield line
             continue
-        while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+        while (rest := file.readline(_PASSED)) and not rest.endswith(b"\n"):
             pass
         yield None

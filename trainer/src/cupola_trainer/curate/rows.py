@@ -7,13 +7,15 @@ fetches, the files of a slice or two. Within a file rows are sorted by key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+
+from cupola_trainer.curate.texts import Hashes, Ints
 
 SCHEMA = {
     "part": pl.UInt32,
@@ -45,9 +47,6 @@ many ranges as there are parts fetches up to parts / 16 times as much as it need
 KEYS = 1 << 64
 """How many shuffle keys there are."""
 
-KEEP = "keep.parquet"
-"""In the folder of `dedup`, the rows that stay: key, part, position, and whether it is held out."""
-
 _ROW_GROUP = 1024
 
 
@@ -61,10 +60,21 @@ def slices(parts: int) -> int:
     return min(parts, SLICES)
 
 
-def prefixes(low: int, high: int, count: int) -> list[str]:
-    """How the names of the files begin that may hold keys in [low, high), with `count` slices."""
+def slices_between(low: int, high: int, count: int) -> list[int]:
+    """The numbers of the slices, of `count`, that may hold keys in [low, high)."""
     edges = _edges(count)
-    return [_prefix(i) for i in range(count) if edges[i] < high and low < edges[i + 1]]
+    return [i for i in range(count) if edges[i] < high and low < edges[i + 1]]
+
+
+def slices_of(keys: Hashes, count: int) -> Ints:
+    """The number of the slice, of `count`, that each key is in."""
+    found: Ints = np.searchsorted(np.array(_edges(count)[1:-1], np.uint64), keys, "right")
+    return found
+
+
+def prefix(number: int) -> str:
+    """How the names of the files of a slice begin."""
+    return f"{PREFIX}{number:02d}-"
 
 
 def write(folder: Path, index: int, tables: list[pl.DataFrame], count: int) -> None:
@@ -75,7 +85,7 @@ def write(folder: Path, index: int, tables: list[pl.DataFrame], count: int) -> N
     for number, (begin, end) in enumerate(pairwise(cuts)):
         if begin < end:
             rows[begin:end].write_parquet(
-                folder / f"{_prefix(number)}{index:06d}.parquet",
+                folder / f"{prefix(number)}{index:06d}.parquet",
                 compression="zstd",
                 row_group_size=_ROW_GROUP,
             )
@@ -87,14 +97,9 @@ def files(folder: Path, *begins: str) -> list[Path]:
     return sorted(found, key=lambda path: (_index(path), path.name))
 
 
-def columns_of(folders: Sequence[Path], names: Sequence[str]) -> pl.DataFrame:
-    """Some columns of all rows of all parts, in the same order whatever the columns are."""
-    return _scan(folders, names).collect()
-
-
 def between(folders: Sequence[Path], low: int, high: int, count: int) -> pl.DataFrame:
     """The rows of all parts with `low <= key < high`; `count`: of slices."""
-    begins = prefixes(low, high, count)
+    begins = [prefix(number) for number in slices_between(low, high, count)]
     return _scan(folders, list(SCHEMA), *begins).filter(in_range(low, high)).collect()
 
 
@@ -103,23 +108,23 @@ def in_range(low: int, high: int) -> pl.Expr:
     return pl.col("key").is_between(pl.lit(low, pl.UInt64), pl.lit(high - 1, pl.UInt64))
 
 
-def texts_at(folders: Sequence[Path], wanted: pl.DataFrame) -> Iterator[list[str]]:
-    """The texts of `wanted` (part, position), in that order, in pieces of what was written at once."""
-    by_part = {part: rows for (part,), rows in wanted.partition_by("part", as_dict=True).items()}
-    for part, folder in enumerate(folders):
-        if part not in by_part:
-            continue
-        positions = by_part[part].select("position")
+def texts_at(folders: Mapping[int, Path], wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Part, position and text of `wanted`, by part and position, in pieces of what was written at once.
+
+    `folders`: of the parts that `wanted` has documents of.
+    """
+    for part, folder in sorted(folders.items()):
+        chosen = wanted.filter(pl.col("part") == part).select("part", "position").lazy()
         for _, paths in groupby(files(folder, PREFIX), key=_index):
             found = (
                 pl.scan_parquet([*paths])
-                .select("position", "text")
-                .join(positions.lazy(), on="position", how="semi")
+                .select("part", "position", "text")
+                .join(chosen, on=("part", "position"), how="semi")
                 .sort("position")
                 .collect()
             )
             if found.height:
-                yield found["text"].to_list()
+                yield found
 
 
 def _scan(folders: Sequence[Path], names: Sequence[str], *begins: str) -> pl.LazyFrame:
@@ -131,10 +136,6 @@ def _scan(folders: Sequence[Path], names: Sequence[str], *begins: str) -> pl.Laz
 
 def _edges(count: int) -> list[int]:
     return [number * KEYS // count for number in range(count + 1)]
-
-
-def _prefix(number: int) -> str:
-    return f"{PREFIX}{number:02d}-"
 
 
 def _index(path: Path) -> str:

@@ -49,12 +49,25 @@ def read(parts: Sequence[Place], wanted: set[Where]) -> dict[Where, Set]:
     """The sets that lie at these places of the folders that `clean` made. Raises OSError."""
     found: dict[Where, Set] = {}
     runs = [*_runs(wanted)]
-    # On a disk the reads take turns; requests do not wait for one another.
-    at_once = _AT_ONCE if isinstance(parts[0], S3Place) else 1
-    with ThreadPoolExecutor(at_once) as pool:
-        for run, sets in zip(runs, pool.map(lambda run: _read(parts, run), runs), strict=True):
-            found |= zip(run.sets, sets, strict=True)
+    # One array for all: thousands of small ones would leave holes in memory that stay.
+    held: Set = np.empty(sum(one.size for one in wanted), np.uint32)
+    end = 0
+    for run, sets in zip(runs, _all(parts, runs), strict=True):
+        for place, values in zip(run.sets, sets, strict=True):
+            begin, end = end, end + place.size
+            held[begin:end] = values
+            found[place] = held[begin:end]
     return found
+
+
+def _all(parts: Sequence[Place], runs: list[_Run]) -> Iterator[list[Set]]:
+    """The sets of each run; on a disk the reads take turns, requests do not wait for one another."""
+    if not isinstance(parts[0], S3Place):
+        yield from (_read(parts, run) for run in runs)
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # Copied, as what lies between the sets would be held until their turn.
+        yield from pool.map(lambda run: [one.copy() for one in _read(parts, run)], runs)
 
 
 def _runs(wanted: set[Where]) -> Iterator[_Run]:
@@ -90,4 +103,4 @@ def _read(parts: Sequence[Place], run: _Run) -> list[Set]:
     if len(data) != size:
         raise OSError(f"{place} ends too early")
     values: Set = np.frombuffer(data, "<u4")
-    return [values[one.start - run.begin :][: one.size].copy() for one in run.sets]
+    return [values[one.start - run.begin :][: one.size] for one in run.sets]

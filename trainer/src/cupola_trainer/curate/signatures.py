@@ -21,6 +21,7 @@ import polars as pl
 from cupola_api.dataset import Dedup, DedupScope
 from cupola_trainer.curate.identity import Identity
 from cupola_trainer.curate.minhash import Shingles, band_hashes, near_banding, shingle
+from cupola_trainer.curate.pairs_on_disk import Pairs, Runs
 from cupola_trainer.curate.texts import Hashes, Ints, mix
 
 EXACT = 255
@@ -39,7 +40,9 @@ SCHEMA = {
 the content's hash. document: see `numbers`. file, start, count: which time of writing, and where its
 shingles begin and how many there are, in units of 4 bytes."""
 
-_PIECE = 1 << 21
+_SAME = ("band", "value", "content")
+
+_PIECE = 1 << 19
 """Signatures that are looked at at a time, about."""
 
 
@@ -142,30 +145,78 @@ def range_of(values: Hashes, ranges: int) -> Hashes:
     return found
 
 
-def pieces(folders: Sequence[Path], number: int) -> Iterator[pl.DataFrame]:
-    """All signatures of a range, sorted by band, value and document; equal values in one piece.
+def pieces(
+    folders: Sequence[Path], number: int, exact: Runs, scratch: Path
+) -> Iterator[pl.DataFrame]:
+    """The values of bands that several documents of a range have, by band, value and document.
 
-    A piece has about so many rows at most, whatever the data.
+    Of documents with one value and one content there is the first alone; later ones with its content
+    go to `exact`, beside the first. Equal values are in one piece, which is made of about `_PIECE`
+    signatures; of those with one content it holds a single one, however many there are.
     """
     paths = [path for folder in folders for path in sorted(folder.glob(f"{prefix(number)}*"))]
-    if not paths:
-        return
-    scan = pl.scan_parquet(paths)
-    count = -(-int(scan.select(pl.len()).collect().item()) // _PIECE)
+    for piece in scattered(paths, scratch / "bands", _PIECE):
+        first = pl.DataFrame(schema=SCHEMA)
+        for group in groups(piece, _PIECE):
+            chosen = pl.read_parquet(group)
+            # In the order of the documents, as files are, and rows within each band.
+            both = pl.concat([first, chosen])
+            first = both.unique(_SAME, keep="first", maintain_order=True)
+            exact.add(_copies(chosen, first))
+        bands = first.filter(pl.col("band") != EXACT)
+        several = bands.filter(pl.len().over("band", "value") > 1)
+        yield several.sort("band", "value", "document")
+
+
+def scattered(paths: Sequence[Path], scratch: Path, most: int) -> Iterator[list[Path]]:
+    """The rows of files cut by value into pieces of about `most`: the files of each, in order.
+
+    They lie in `scratch`, until the next piece is asked for.
+    """
+    count = -(-sum(map(height, paths)) // most)
+    scratch.mkdir()
+    for index, group in enumerate(groups(paths, most)):
+        found = pl.read_parquet(group).with_columns(piece=pl.col("value") % max(count, 1))
+        for (piece,), own in found.partition_by("piece", as_dict=True, maintain_order=True).items():
+            path = scratch / f"{piece:06d}-{index:06d}.parquet"
+            own.drop("piece").write_parquet(path, compression="zstd")
     for piece in range(count):
-        inside = scan.filter(pl.col("value") % count == piece)
-        yield inside.collect().sort("band", "value", "document")
+        files = sorted(scratch.glob(f"{piece:06d}-*"))
+        yield files
+        for path in files:
+            path.unlink()
 
 
-def shared_contents(piece: pl.DataFrame) -> pl.DataFrame:
-    """The contents that several documents have, sorted by content and document."""
-    contents = piece.filter(pl.col("band") == EXACT)
-    several = contents.filter(pl.len().over("value", "content") > 1)
-    return several.sort("value", "content", "document")
+def groups(paths: Sequence[Path], most: int) -> Iterator[list[Path]]:
+    """Files with about `most` rows together, or one file."""
+    held: list[Path] = []
+    rows = 0
+    for path in paths:
+        held.append(path)
+        rows += height(path)
+        if rows >= most:
+            yield held
+            held, rows = [], 0
+    if held:
+        yield held
 
 
-def shared_bands(piece: pl.DataFrame) -> pl.DataFrame:
-    """The values of bands that several documents have; of those with one content the first alone."""
-    bands = piece.filter(pl.col("band") != EXACT)
-    first = bands.unique(("band", "value", "content"), keep="first", maintain_order=True)
-    return first.filter(pl.len().over("band", "value") > 1)
+def height(path: Path) -> int:
+    """Rows of a file."""
+    return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _copies(chosen: pl.DataFrame, first: pl.DataFrame) -> Pairs:
+    """Of some documents those with the content of an earlier one, and that one."""
+    found = (
+        chosen.filter(pl.col("band") == EXACT)
+        .select("value", "content", "document")
+        .join(
+            first.filter(pl.col("band") == EXACT).select(
+                "value", "content", original=pl.col("document")
+            ),
+            on=("value", "content"),
+        )
+        .filter(pl.col("document") != pl.col("original"))
+    )
+    return found.select("document", "original").to_numpy()

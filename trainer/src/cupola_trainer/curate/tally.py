@@ -35,6 +35,8 @@ class Tally:
     """Documents by language, where that is told."""
     lines: Counter[str] = field(default_factory=Counter)
     """Lines taken out of documents, by rule."""
+    line_bytes: Counter[str] = field(default_factory=Counter)
+    """Bytes of those that occurred before."""
     scores: Counter[str] = field(default_factory=Counter)
     """Documents by the tenth that the classifier's score begins with."""
     fields: list[str] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Tally:
         self.redacted += other.redacted
         self.languages += other.languages
         self.lines += other.lines
+        self.line_bytes += other.line_bytes
         self.scores += other.scores
         self.fields = self.fields or other.fields
 
@@ -66,7 +69,12 @@ class Tally:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; languages, lines and scores only if there are any."""
-        counted = {"languages": self.languages, "lines": self.lines, "scores": self.scores}
+        counted = {
+            "languages": self.languages,
+            "lines": self.lines,
+            "lineBytes": self.line_bytes,
+            "scores": self.scores,
+        }
         return {
             "read": self.read,
             "pairs": self.pairs,
@@ -96,6 +104,7 @@ class Tally:
             fields=value["fields"],
             languages=Counter(value.get("languages", {})),
             lines=Counter(value.get("lines", {})),
+            line_bytes=Counter(value.get("lineBytes", {})),
             scores=Counter(value.get("scores", {})),
         )
 

@@ -15,12 +15,14 @@ from typing import Any
 import polars as pl
 
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import rows, tokenizer, work
+from cupola_trainer.curate import keep, line_copies, rows, tokenizer, work
 from cupola_trainer.curate.batches import batches
+from cupola_trainer.curate.census import lines_of
 from cupola_trainer.curate.documents import FOLDER, write_documents
 from cupola_trainer.curate.encode import Encoder
 from cupola_trainer.curate.mixture import Counts
 from cupola_trainer.curate.progress import Progress
+from cupola_trainer.curate.rounds import write_drawn
 from cupola_trainer.shards import write_shard
 
 SPLITS = ("train", "validation")
@@ -29,13 +31,16 @@ _BATCH = 1 << 20
 
 def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
     """Do the stage for one range into `folder`; returns the facts of its manifest."""
-    done, facts = work.require(work.stage_folder(run, "dedup"), run)
     first, last = (edge * rows.KEYS // run.parts for edge in (part, part + 1))
-    wanted = rows.prefixes(first, last, rows.slices(run.parts))
-    cleaned = work.require_parts(run, "clean", *wanted, check_here=False)
+    slices = rows.slices_between(first, last, rows.slices(run.parts))
+    decided = [of(number) for number in slices for of in (keep.prefix, line_copies.prefix)]
+    done, facts = work.require(work.stage_folder(run, "dedup"), run, *decided, "tokenizer/")
+    cleaned = work.require_parts(run, "clean", *map(rows.prefix, slices))
     folders = [part.folder for part in cleaned]
     encoder = Encoder(tokenizer.load(done / "tokenizer"))
     progress = Progress(f"tokenise {part}")
+    progress.reach(0, 0, 0.0, facts["documents"])
+    size = 0
     counts = {split: {"documents": 0, "tokens": 0, "examples": 0} for split in SPLITS}
     mixed = Counts()
     names = [source.name for source in run.sources]
@@ -44,31 +49,43 @@ def tokenise(run: CurateRun, part: int, folder: Path) -> dict[str, Any]:
         low, high = (edge * rows.KEYS // (run.parts * shards) for edge in (shard, shard + 1))
         found = _documents(run, folders, done, low, high)
         if run.documents and found.height:
-            write_documents(folder / FOLDER, shard, found, names)
+            write_documents(folder / FOLDER, shard, found, run.sources)
         for split in SPLITS:
             chosen = found.filter(pl.col("held") == (split == "validation"))
             encoded = _encode(encoder, chosen["text"], progress)
             write_shard(folder / split, shard, encoded, facts["vocabulary"])
+            if run.mixing and split == "train":
+                hashes = chosen["high"].to_numpy()
+                write_drawn(folder / split, shard, hashes, chosen["source"].to_list(), run.seed)
             lengths = [len(tokens) for tokens in encoded]
             counts[split]["documents"] += len(encoded)
             counts[split]["tokens"] += sum(lengths)
-            mixed.see((names[i] for i in chosen["source"]), chosen["text"].to_list(), lengths)
+            sources = [names[i] for i in chosen["source"]]
+            mixed.see(sources, chosen["text"].to_list(), lengths, chosen["url"])
             if run.task:
                 paired = chosen.filter(pl.col("input").is_not_null())
                 counts[split]["examples"] += paired.height
                 _append_pairs(folder / "pairs" / f"{split}.jsonl", paired)
+        size += int(found["bytes"].cast(pl.UInt64).sum())
+        documents = sum(counts[split]["documents"] for split in SPLITS)
+        progress.reach(documents, size, (shard + 1) / shards - part, facts["documents"])
+        del found, chosen, encoded  # there is room for one shard at a time
     progress.say()
-    return {**counts, "mixture": mixed.to_json()}
+    worked = {"documents": documents, "bytes": size}
+    return {**counts, "mixture": mixed.to_json(), "worked": worked}
 
 
 def _documents(
     run: CurateRun, folders: list[Path], done: Path, low: int, high: int
 ) -> pl.DataFrame:
     """The documents that stay, with `low <= key < high`, in shuffled order."""
-    keep = pl.scan_parquet(done / rows.KEEP).filter(rows.in_range(low, high)).collect()
-    found = rows.between(folders, low, high, rows.slices(run.parts)).join(
-        keep.select("part", "position", "held"), on=("part", "position"), how="inner"
+    slices = rows.slices(run.parts)
+    stay = keep.between(done, low, high, slices)
+    found = rows.between(folders, low, high, slices).join(
+        stay, on=("part", "position"), how="inner"
     )
+    if lines := lines_of(run):
+        found = line_copies.taken(done, rows.slices_between(low, high, slices), found, lines.unit)
     # Content decides the order; place only between copies of the same content.
     return found.sort("key", "high", "low", "part", "position")
 

@@ -1,7 +1,7 @@
 """The tokenizer of a Dataset: trained on its text, or taken from another Dataset or a file.
 
 Byte-pair encoding on words of bytes (Sennrich et al. 2016, arXiv 1508.07909; Radford et al. 2019),
-or WordPiece on them (Schuster and Nakajima 2012).
+or WordPiece (Schuster and Nakajima 2012) or a unigram model (Kudo 2018, arXiv 1804.10959) on them.
 Words are cut as GPT-4 cuts them, with two changes for code: a line end keeps the indentation after
 it, so that a block's depth is one token, and no English contractions, which cut quoted names.
 """
@@ -21,6 +21,7 @@ from cupola_api.dataset import TokenizerAlgorithm
 from cupola_api.outcome import FailureClass
 from cupola_api.run import Input
 from cupola_trainer import storage
+from cupola_trainer.curate import unigram
 from cupola_trainer.pairs import CHAT_TEMPLATE
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.shards import END_TOKEN, PAD_TOKEN, SPECIAL_TOKENS
@@ -38,9 +39,11 @@ _KINDS_OF_WORDS = (
     r"\s+",
 )
 LONGEST_WORD = 64
-"""Characters of a word, at most, for WordPiece: its time grows with the square."""
+"""Characters of a word, at most, for WordPiece, whose time grows with the square, and Unigram."""
 WORDS = "|".join(_KINDS_OF_WORDS)
 """What a text is cut into before pairs of bytes are merged; no token crosses a cut."""
+SHORT = rf"[\s\S]{{1,{LONGEST_WORD}}}"
+"""What words are cut into where they may be no longer."""
 
 
 def train(
@@ -52,23 +55,37 @@ def train(
 
     Little text can give fewer entries than `vocab_size`, never more.
     """
-    cuts = [pre_tokenizers.Split(Regex(WORDS), "isolated")]
-    if algorithm is TokenizerAlgorithm.BPE:
-        tokenizer = Tokenizer(models.BPE())
-        trainer: Any = trainers.BpeTrainer(**_options(vocab_size))
-    else:
-        # All bytes are known, so nothing is unknown; but the library wants to know what would be.
-        longest = 4 * LONGEST_WORD + 1
-        model = models.WordPiece(unk_token=PAD_TOKEN, max_input_chars_per_word=longest)
-        tokenizer = Tokenizer(model)
-        trainer = trainers.WordPieceTrainer(**_options(vocab_size), continuing_subword_prefix="")
-        cuts.append(pre_tokenizers.Split(Regex(rf"[\s\S]{{1,{LONGEST_WORD}}}"), "isolated"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    short = pre_tokenizers.Split(Regex(SHORT), "isolated")
+    cuts = [] if algorithm is TokenizerAlgorithm.BPE else [short]
+    words = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            *cuts,
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
+    tokenizer = Tokenizer(_empty(algorithm))
+    tokenizer.pre_tokenizer = words
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(texts, trainer)
+    if algorithm is TokenizerAlgorithm.UNIGRAM:
+        tokenizer.model = unigram.train(texts, vocab_size, words, SPECIAL_TOKENS)
+        tokenizer.add_special_tokens([*SPECIAL_TOKENS])
+    elif algorithm is TokenizerAlgorithm.WORD_PIECE:
+        options = _options(vocab_size)
+        trainer = trainers.WordPieceTrainer(**options, continuing_subword_prefix="")
+        tokenizer.train_from_iterator(texts, trainer)
+    else:
+        tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**_options(vocab_size)))
     return tokenizer
+
+
+def _empty(algorithm: TokenizerAlgorithm) -> models.Model:
+    if algorithm is TokenizerAlgorithm.UNIGRAM:
+        return models.Unigram()
+    if algorithm is TokenizerAlgorithm.BPE:
+        return models.BPE()
+    # All bytes are known, so nothing is unknown; but the library wants to know what would be.
+    return models.WordPiece(unk_token=PAD_TOKEN, max_input_chars_per_word=4 * LONGEST_WORD + 1)
 
 
 def _options(vocab_size: int) -> dict[str, Any]:

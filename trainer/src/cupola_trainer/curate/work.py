@@ -11,7 +11,8 @@ nothing that counts; of two that do the same work the first to rename wins, and 
 bytes. In S3 its files are put one by one and its manifest last: until then it is not there, and a
 twin puts the same bytes over it. What a later stage reads of it is brought to the machine, below
 TMPDIR: `clean` needs room for its part and its rows, `match` for its range of signatures, `dedup` for
-the rows of all parts, `tokenise` for a slice of those and its range, `publish` for the Dataset.
+some 30 bytes a document, the pairs of copies and the slices of rows that the tokenizer is trained on,
+`tokenise` for a slice of the rows and its range, `publish` for the Dataset.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ from typing import Any, NamedTuple
 from cupola_api.artifact import ArtifactInvalid, Manifest, seal
 from cupola_api.common import Artifact, Lineage
 from cupola_api.outcome import FailureClass
-from cupola_api.run import CurateRun
+from cupola_api.run import CurateRun, GenerateRun
 from cupola_trainer import storage
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import Place, S3Place, place_of
+
+Staged = CurateRun | GenerateRun
+"""A run whose stages meet in storage."""
 
 Facts = dict[str, Any]
 """What a stage counted, as JSON values; it lies in the manifest."""
@@ -42,17 +46,17 @@ PART = "Part"
 DATASET = "Dataset"
 
 
-def artifact_folder(run: CurateRun) -> Place:
+def artifact_folder(run: Staged) -> Place:
     """Where the Dataset of a run is published."""
     return place_of(run.folder) / "artifact"
 
 
-def work_folder(run: CurateRun) -> Place:
+def work_folder(run: Staged) -> Place:
     """Where stages leave what later stages need; gone when the Dataset is there."""
     return place_of(run.folder) / "work"
 
 
-def stage_folder(run: CurateRun, stage: str, part: int | None = None) -> Place:
+def stage_folder(run: Staged, stage: str, part: int | None = None) -> Place:
     """What a stage made, or one part of it."""
     folder = work_folder(run) / stage
     return folder if part is None else folder / f"{part:05d}"
@@ -65,7 +69,7 @@ class Made(NamedTuple):
     facts: Facts
 
 
-def sealed(folder: Place, run: CurateRun) -> Manifest | None:
+def sealed(folder: Place, run: Staged) -> Manifest | None:
     """The manifest of a folder that is whole and of this run; None if there is no such folder.
 
     Raises OSError if storage does not answer.
@@ -77,7 +81,7 @@ def sealed(folder: Place, run: CurateRun) -> Manifest | None:
     return manifest if manifest.run == run.digest else None
 
 
-def are_there(run: CurateRun, stage: str, count: int) -> bool:
+def are_there(run: Staged, stage: str, count: int) -> bool:
     """Whether all `count` parts of a stage are sealed, going by their manifests.
 
     A pod that asks after it sealed its own part sees all those that were sealed before: so of all
@@ -93,7 +97,7 @@ def are_there(run: CurateRun, stage: str, count: int) -> bool:
     return True
 
 
-def require(folder: Place, run: CurateRun, *only: str, check_here: bool = True) -> Made:
+def require(folder: Place, run: Staged, *only: str, check_here: bool = True) -> Made:
     """What an earlier stage made, every file hashed; of S3 those whose paths begin as `only` says.
 
     With `check_here` false, what is used in place was checked by another stage. Raises PodFailure
@@ -126,7 +130,7 @@ def require_parts(run: CurateRun, stage: str, *only: str, check_here: bool = Tru
 
 def commit(
     folder: Place,
-    run: CurateRun,
+    run: Staged,
     fill: Callable[[Path], Facts],
     *,
     kind: str = PART,
@@ -147,7 +151,7 @@ def commit(
 
 
 @contextmanager
-def _own_folder(folder: Place, run: CurateRun) -> Iterator[Path]:
+def _own_folder(folder: Place, run: Staged) -> Iterator[Path]:
     """An empty folder to fill, gone afterwards: beside `folder` on a disk, else below TMPDIR."""
     work = work_folder(run)
     if isinstance(work, S3Place):
@@ -163,7 +167,7 @@ def _own_folder(folder: Place, run: CurateRun) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _replace(own: Path, folder: Path, run: CurateRun) -> None:
+def _replace(own: Path, folder: Path, run: Staged) -> None:
     """Rename `own` to `folder`; what is broken there goes first."""
     if folder.exists():
         broken = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=own.parent))

@@ -17,6 +17,9 @@ SCORES = "scores.json"
 
 _LEAST_DIGITS = 4
 
+_MOST = MAX_BYTES - 64
+"""Bytes; the rest is for when the work began."""
+
 
 def _whole(score: Score) -> Score:
     return score
@@ -56,7 +59,7 @@ def outcome_of(run: EvaluateRun, artifact: Artifact, scores: list[Score]) -> Out
             scores=[form(score) for score in scores[:64]],
         )
         text = outcome.model_dump_json(by_alias=True, exclude_none=True)
-        if len(scores) <= 64 and len(text.encode()) <= MAX_BYTES:
+        if len(scores) <= 64 and len(text.encode()) <= _MOST:
             return outcome
     raise PodFailure(
         "TooManyScores",

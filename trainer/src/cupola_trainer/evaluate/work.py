@@ -21,7 +21,7 @@ from cupola_api.artifact import canonical, seal, write_atomic
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome
 from cupola_api.run import EvaluateRun, Input
-from cupola_trainer import generate, storage
+from cupola_trainer import generate, storage, timesheet
 from cupola_trainer.evaluate.outcome import SCORES, outcome_of
 from cupola_trainer.evaluate.results import SAMPLES, Measured, Result, Subject, lines, scores
 from cupola_trainer.evaluate.tasks import Prepared, Report, prepare
@@ -98,6 +98,7 @@ def _measure(
             f"the model of {source.kind} {source.name} cannot be loaded: {error}"[:400],
             FailureClass.DATA,
         ) from error
+    timesheet.works()
     found = {}
     for index, (name, task) in enumerate(tasks.items()):
         found[name] = task.measure(subject, partial(_part, report, index, len(tasks)))

@@ -14,13 +14,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from cupola_api.artifact import ArtifactInvalid, read_manifest
+from cupola_api.artifact import ArtifactInvalid
 from cupola_api.outcome import FailureClass
+from cupola_api.part import read_facts
 from cupola_api.run import ORDER, PretrainRun, WeightedInput
 from cupola_api.training import Attention
 from cupola_trainer import storage
@@ -99,7 +100,7 @@ def open_datasets(run: PretrainRun) -> list[Dataset]:
 
 def _open(source: WeightedInput, run: PretrainRun) -> Dataset:
     folder = storage.open_input(source, *_USED, check_here=False)
-    facts: dict[str, Any] = read_manifest(folder)[0].facts
+    facts = read_facts(folder)
     vocabulary, tokenizer = facts.get("vocabulary"), facts.get("tokenizerDigest")
     if not isinstance(vocabulary, int) or not isinstance(tokenizer, str):
         raise PodFailure(

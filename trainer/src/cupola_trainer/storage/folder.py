@@ -12,6 +12,7 @@ from cupola_api import artifact as local
 from cupola_api.artifact import MANIFEST, ArtifactInvalid, Manifest, write_atomic
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass
+from cupola_api.part import verify_part
 from cupola_api.run import Input
 from cupola_trainer.failures import storage_error
 from cupola_trainer.pod import PodFailure
@@ -97,14 +98,15 @@ def check(place: Place, *, digest: str | None = None) -> tuple[Manifest, Artifac
     """As `artifact.verify`, but an outage of storage, which says nothing of it, is an OSError."""
     if isinstance(place, S3Place):
         return remote.verify(place, digest)
-    return _check_here(place, ("",), digest)
+    with _said_here():
+        return _placed(local.verify(place, digest=digest), place)
 
 
-def _check_here(
-    place: Path, only: tuple[str, ...], digest: str | None
-) -> tuple[Manifest, Artifact]:
+@contextmanager
+def _said_here() -> Iterator[None]:
+    """Around checking a folder: an outage of the disk, which says nothing of it, is an OSError."""
     try:
-        return _placed(local.verify(place, digest=digest, only=only), place)
+        yield
     except ArtifactInvalid as error:
         if error.__cause__ and storage_error(error.__cause__):
             raise error.__cause__ from None
@@ -128,7 +130,8 @@ def fetch(place: Place, *only: str, digest: str | None = None) -> Path:
     """
     if isinstance(place, S3Place):
         return remote.fetch(place, digest, only)
-    _check_here(place, only or ("",), digest)
+    with _said_here():
+        verify_part(place, *only, digest=digest) if only else local.verify(place, digest=digest)
     return place
 
 

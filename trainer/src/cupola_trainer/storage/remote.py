@@ -11,6 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from cupola_api.artifact import (
@@ -22,19 +23,21 @@ from cupola_api.artifact import (
 )
 from cupola_api.artifact import read_manifest as read_local
 from cupola_api.common import Artifact
+from cupola_api.part import read_part
 from cupola_trainer.storage import s3, scratch
 from cupola_trainer.storage.place import S3Place
 
 
 def read_manifest(place: S3Place) -> tuple[Manifest, Artifact]:
     """As `artifact.read_manifest`. Raises ArtifactInvalid, or StoreError."""
-    return _manifest(place)[:2]
+    return parse_manifest(_read(place)[0], where=str(place / MANIFEST), uri=str(place))
 
 
 def verify(place: S3Place, digest: str | None) -> tuple[Manifest, Artifact]:
     """As `artifact.verify`: all is read and nothing is kept. Raises ArtifactInvalid or StoreError."""
     manifest, artifact = read_manifest(place)
-    _expect(place, artifact, digest)
+    if digest is not None:
+        _expect(place, artifact.digest, digest)
     found = s3.digests([(place / file.path, file.bytes) for file in manifest.files])
     _compare(place, manifest.files, found)
     return manifest, artifact
@@ -47,10 +50,10 @@ def fetch(place: S3Place, digest: str | None, only: Sequence[str]) -> Path:
     the copy has the time of the original. Raises ArtifactInvalid, or StoreError, also if there is no
     room for the copy.
     """
-    manifest, artifact, data, modified = _manifest(place)
-    _expect(place, artifact, digest)
-    files = [f for f in manifest.files if not only or f.path.startswith(tuple(only))]
-    asked = "\n".join([str(place), artifact.digest, *only])
+    # A large manifest is that of an input, whose digest is known.
+    small = None if digest else _read(place)
+    expected = digest or ("sha256:" + hashlib.sha256(small[0]).hexdigest() if small else "")
+    asked = "\n".join([str(place), expected, *only])
     with scratch.alone(hashlib.sha256(asked.encode()).hexdigest()[:16]) as copy:
         if (copy / MANIFEST).exists():
             return copy
@@ -58,18 +61,41 @@ def fetch(place: S3Place, digest: str | None, only: Sequence[str]) -> Path:
         try:
             begun = time.monotonic()
             with scratch.room_for(str(place)):
-                wanted = [(file.path, file.bytes) for file in files]
-                _compare(place, files, _bring(place, wanted, copy))
-            size, seconds = sum(file.bytes for file in files), time.monotonic() - begun
+                size = _fetch(place, expected, only or ("",), copy, small)
+            seconds = time.monotonic() - begun
             print(f"copied {size / 1e6:,.1f} MB from {place} in {seconds:,.1f} s", flush=True)
         except BaseException:
             shutil.rmtree(copy, ignore_errors=True)
             raise
-        whole = copy / ".manifest"
-        whole.write_bytes(data)
-        os.utime(whole, (modified, modified))
-        whole.rename(copy / MANIFEST)
+        (copy / _COMING).rename(copy / MANIFEST)
         return copy
+
+
+_COMING = ".manifest"
+
+
+def _fetch(
+    place: S3Place,
+    expected: str,
+    only: Sequence[str],
+    copy: Path,
+    small: tuple[bytes, float] | None,
+) -> int:
+    """Bring the manifest, under another name, and files; returns how many bytes the files have.
+
+    `small`: the manifest and its time, if it was read already.
+    """
+    copy.mkdir()
+    whole, where = copy / _COMING, place / MANIFEST
+    with _there(where):
+        modified = small[1] if small else s3.copy(where, whole)
+    if small:
+        whole.write_bytes(small[0])
+    os.utime(whole, (modified, modified))
+    part = read_part(whole, *only, where=str(where))
+    _expect(place, part.digest, expected)
+    _compare(place, part.files, _bring(place, [(f.path, f.bytes) for f in part.files], copy))
+    return sum(file.bytes for file in part.files)
 
 
 def publish(folder: Path, place: S3Place) -> Artifact:
@@ -102,13 +128,17 @@ def copy_tree(place: S3Place, folder: Path) -> None:
             pass
 
 
-def _manifest(place: S3Place) -> tuple[Manifest, Artifact, bytes, float]:
-    where = place / MANIFEST
+def _read(place: S3Place) -> tuple[bytes, float]:
+    with _there(place / MANIFEST):
+        return s3.read(place / MANIFEST)
+
+
+@contextmanager
+def _there(manifest: S3Place) -> Iterator[None]:
     try:
-        data, modified = s3.read(where)
+        yield
     except FileNotFoundError as error:
-        raise ArtifactInvalid(f"{where} cannot be read: {error.strerror}") from error
-    return *parse_manifest(data, where=str(where), uri=str(place)), data, modified
+        raise ArtifactInvalid(f"{manifest} cannot be read: {error.strerror}") from error
 
 
 def _bring(place: S3Place, wanted: Sequence[tuple[str, int]], folder: Path) -> Iterator[s3.Digest]:
@@ -134,6 +164,6 @@ def _compare(place: S3Place, files: Sequence[File], found: Iterator[s3.Digest]) 
         raise ArtifactInvalid(f"{error.filename} is missing") from None
 
 
-def _expect(place: S3Place, artifact: Artifact, digest: str | None) -> None:
-    if digest is not None and artifact.digest != digest:
-        raise ArtifactInvalid(f"{place} has digest {artifact.digest}, expected {digest}")
+def _expect(place: S3Place, found: str, expected: str) -> None:
+    if found != expected:
+        raise ArtifactInvalid(f"{place} has digest {found}, expected {expected}")

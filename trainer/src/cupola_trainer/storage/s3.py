@@ -42,6 +42,9 @@ CONNECT_SECONDS, READ_SECONDS = 10, 60
 """How long the server may take to accept a connection, and to say the next bytes."""
 
 
+_CHUNK = 1 << 20
+
+
 class Found(NamedTuple):
     """An object of a listing."""
 
@@ -97,6 +100,30 @@ def read(place: S3Place) -> tuple[bytes, float]:
     with _answered(place):
         data, answer = _get(place)
         return data, answer["LastModified"].timestamp()
+
+
+def copy(place: S3Place, path: Path) -> float:
+    """An object of any size into a file; when it was written, Unix time.
+
+    Raises FileNotFoundError, StoreError or OSError.
+    """
+    from botocore.exceptions import HTTPClientError, IncompleteReadError  # noqa: PLC0415
+
+    with _answered(place):
+        for left in reversed(range(ATTEMPTS)):
+            answer = client().get_object(Bucket=place.bucket, Key=place.key)
+            try:
+                with path.open("wb") as file:
+                    for data in answer["Body"].iter_chunks(_CHUNK):
+                        file.write(data)
+                        hang.progress()
+            except (HTTPClientError, IncompleteReadError):  # boto3 does not try this again
+                if not left:
+                    raise
+            else:
+                written: float = answer["LastModified"].timestamp()
+                return written
+    raise AssertionError("a request is made at least once")
 
 
 def read_range(place: S3Place, begin: int, end: int) -> tuple[bytes, int]:

@@ -36,6 +36,11 @@ class Addresses:
         return found
 
 
+def domain(url: str) -> str:
+    """The domain that an address is of, without www.; empty if there is none."""
+    return _split(url)[0]
+
+
 def _forms(url: str | None) -> list[str]:
     """The entries that an address would match."""
     host, path = _split(url or "")

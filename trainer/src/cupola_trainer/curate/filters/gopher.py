@@ -7,15 +7,19 @@ repeats itself is in `repetition`.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from cupola_trainer.curate.filters.spans import Values, count, ratio, share, stands
-from cupola_trainer.curate.texts import Texts
+from cupola_trainer.curate.texts import Bytes, Flags, Ints, Texts
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 
 _LETTER = np.zeros(256, bool)
-_LETTER[65:91] = _LETTER[97:123] = _LETTER[128:] = True
+_LETTER[65:91] = _LETTER[97:123] = True
+_ONE_TABLE = 1 << 17
+"""Characters from here on are ideographs, or are not assigned."""
 _BULLETS = ("-", "*", "\u2022", "\u2023", "\u25aa", "\u25cf", "\u25e6", "\u2013")
 
 
@@ -56,11 +60,32 @@ def line_marks(texts: Texts) -> dict[str, Values]:
 
 
 def alphabetic_words(texts: Texts) -> dict[str, Values]:
-    """Share of words that hold a letter; 1 where there are none."""
+    """Share of words that hold a letter of any script; 1 where there are no words."""
     tokens = texts.tokens
-    before = np.concatenate(([0], np.cumsum(_LETTER[texts.data])))
+    letter = _LETTER[texts.data]
+    wide = np.flatnonzero(texts.data >= 0xC0)
+    if len(wide):
+        letter[wide] = _letters()[np.minimum(_characters(texts.data, wide), _ONE_TABLE)]
+    before = np.concatenate(([0], np.cumsum(letter)))
     letters = share(tokens, before[tokens.end] > before[tokens.start], texts)
     return {"alphabetic-words": np.where(tokens.counts > 0, letters, 1.0)}
+
+
+@cache
+def _letters() -> Flags:
+    """Whether each character is a letter; the last one stands for all above."""
+    return np.array([*(chr(number).isalpha() for number in range(_ONE_TABLE)), True])
+
+
+def _characters(data: Bytes, places: Ints) -> Ints:
+    """The numbers of the characters, of two bytes or more in UTF-8, that begin at some places."""
+    first = data[places].astype(np.int64)
+    size = 2 + (first >= 0xE0) + (first >= 0xF0)
+    number = first & (0x7F >> size)
+    for i in (1, 2, 3):
+        inside = size > i
+        number[inside] = number[inside] << 6 | data[places[inside] + i] & 0x3F
+    return number
 
 
 def stop_words(texts: Texts) -> dict[str, Values]:

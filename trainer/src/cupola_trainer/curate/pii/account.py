@@ -36,6 +36,9 @@ _IBAN_LENGTHS = {
 """Country -> characters of an IBAN, from the registry that SWIFT keeps for ISO 13616."""
 
 
+_MAESTRO = frozenset((5018, 5020, 5038, 5893, 6304, 6759, 6761, 6762, 6763))
+
+
 def luhn(number: bytes) -> bool:
     """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
     total = 0
@@ -64,6 +67,9 @@ def card_brand(number: bytes) -> bool:
         or ((300 <= three <= 305 or two in (36, 38)) and length == 14)
         or ((four == 6011 or two == 65 or 644 <= three <= 649 or two == 62) and length >= 16)
         or (3528 <= four <= 3589 and length >= 16)
+        or (2200 <= four <= 2204 and length >= 16)  # Mir
+        or (four in _MAESTRO and length >= 16)
+        or ((two in (60, 81, 82) or three == 508) and length == 16)  # RuPay
     )
 
 

@@ -70,8 +70,16 @@ def _check_email(text: bytes, start: int, end: int) -> Span | None:
         return None
     if domain.rsplit(b".", 1)[1].decode() not in _TOP_LEVEL:
         return None
-    reserved = any(domain == r or domain.endswith(b"." + r) for r in _RESERVED)
-    return None if reserved else (start, end)
+    if any(domain == r or domain.endswith(b"." + r) for r in _RESERVED):
+        return None
+    before = text[max(0, start - _LONGEST) : start]
+    name = _APOSTROPHE.search(before) if before.endswith(b"'") else None
+    return (start - len(before) + name.span(1)[0] if name else start), end
+
+
+_LONGEST = 64
+_APOSTROPHE = pattern(rb"(?:^|[^A-Za-z0-9])((?:[A-Za-z0-9][A-Za-z0-9._+\-]{0,40}[._\-])?[oOdD]')$")
+"""`o'brien@`: other letters before an apostrophe begin a string of Python."""
 
 
 def _american(number: bytes) -> bool:
@@ -84,14 +92,18 @@ def _american(number: bytes) -> bool:
     return not (exchange == b"555" and line.startswith(b"01"))
 
 
+def _without_extension(number: bytes) -> bytes:
+    return number.lower().partition(b"x")[0].rstrip(b" e")
+
+
 def _check_american(text: bytes, start: int, end: int) -> Span | None:
-    number = digits(text[start:end].lower().partition(b"x")[0])[-10:]  # without its extension
+    number = digits(_without_extension(text[start:end]))[-10:]
     alone = stands_alone(text, start, end, not_before=b".-+/")
     return (start, end) if alone and _american(number) else None
 
 
 def _check_international(text: bytes, start: int, end: int) -> Span | None:
-    found = text[start + 1 : end]
+    found = _without_extension(text[start + 1 : end])
     number = digits(found)
     if start and text[start - 1 : start].isalnum():
         return None
@@ -105,31 +117,40 @@ def _check_international(text: bytes, start: int, end: int) -> Span | None:
 
 
 def _check_named(text: bytes, start: int, end: int) -> Span | None:
-    number = digits(text[start:end])
+    number = digits(_without_extension(text[start:end]))
     if _DATE.fullmatch(text[start:end]) or not 7 <= len(number) <= 15:
         return None
-    if len(number) == 10 and number[3:6] == b"555" and not _american(number):
+    american = len(number) == 10 and number[:1] not in b"01"
+    if american and number[3:6] == b"555" and not _american(number):
         return None
     return (start, end) if stands_alone(text, start, end, not_before=b"") else None
 
 
 _NAMED = (
     "tel|tels|telephone|phone|phones|fax|mobile|mob|cell|cellphone|whatsapp|hotline|handy|mobil|gsm"
-    "|tél|téléphone|teléfono|móvil|celular|telefono|telefone|telefon|telefoon|telefax"
+    "|tél|téléphone|teléfono|móvil|celular|telefono|telefone|telefon|telefoon|telefax|telefonu"
+    "|telefonnummer|telefonnr|rufnummer|mobilnummer|mobiltelefon|tlf|puh|puhelin|telp"
 ).encode()
 """Words that name a telephone number that follows."""
+_NAMED_ELSEWHERE = (
+    "[Тт]ел|ТЕЛ|[Тт]елефону?|[Мм]об|[Ττ]ηλ|电话|電話|手机|手機|電話番号|携帯|전화|전화번호"  # noqa: RUF001
+    "|휴대폰|휴대전화|연락처"
+).encode()
+"""The same in other scripts, of which RE2 does not know where words end."""
+_EXTENSION = rb"(?: ?(?:x|ext\.?) ?\d{1,6})?"
 _ASKED = (
     rb"(?:call|dial|ring|text|reach|contact)(?: (?:me|us|him|her|them|you))?"
     rb"(?: (?:at|on|under|number|no\.?|now))?:? |\b(?:t|m|f|p|ph)[.:] ?"
+    rb"|\b(?:ph|portable|contact no)\b[^0-9\n+(a-z]{0,6}"
 )
 """Words after which a number is one only if it is written like one."""
 _NATIONAL = (
     rb"\(?0\d{1,4}\)?(?: ?[/\-] ?| |\.)\d{2,8}(?:[ .\-]\d{2,4}){0,3}"
-    rb"|0[1-9]\d{7,9}|[2-9]\d{2} [2-9]\d{2} \d{4}|\d{2} 9?\d{4}-\d{4}"
+    rb"|0[1-9]\d{7,9}|[6-9]\d{4} \d{5}|[2-9]\d{2} [2-9]\d{2} \d{4}|\d{2} 9?\d{4}-\d{4}"
     rb"|\d{3} \d{3} \d{3}|\d{2} \d{3} \d{2} \d{2}"
 )
-"""The trunk prefix 0, an area code and groups or none; or as America, Brazil, Spain and Poland
-write it."""
+"""The trunk prefix 0, an area code and groups or none; or as India, America, Brazil, Spain and
+Poland write it."""
 _IN_URL = pattern(rb"://[^\s/@]*$")
 _DATE = pattern(rb"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}")
 
@@ -145,7 +166,11 @@ FINDERS = (
     ),
     Finder(
         PiiKind.PHONE,
-        pattern(rb"\+[1-9]\d{0,2}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,12}(?:[ .\-/]\d{2,8}){0,5}\b"),
+        pattern(
+            rb"\+[1-9]\d{0,2}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d{1,12}(?:[ .\-/]\d{2,8}){0,5}"
+            + _EXTENSION
+            + rb"\b"
+        ),
         _check_international,
         hint=b"+",
     ),
@@ -153,15 +178,17 @@ FINDERS = (
         PiiKind.PHONE,
         pattern(
             rb"(?:(?:00)?1[ .\-])?(?:\([2-9]\d{2}\) ?[2-9]\d{2}[ .\-]\d{4}"
-            rb"|[2-9]\d{2}-[2-9]\d{2}-\d{4}|[2-9]\d{2}\.[2-9]\d{2}\.\d{4})"
-            rb"(?: ?(?:x|ext\.?) ?\d{1,6})?\b"
+            rb"|[2-9]\d{2}-[2-9]\d{2}-\d{4}|[2-9]\d{2}\.[2-9]\d{2}\.\d{4})" + _EXTENSION + rb"\b"
         ),
         _check_american,
         screen=NUMBERS,
     ),
     Finder(
         PiiKind.PHONE,
-        pattern(rb"(?i)\b(?:" + _NAMED + rb")\b[^0-9\n+(]{0,16}([+(]{0,2}\d[\d ()./\-]{5,20}\d)\b"),
+        pattern(
+            rb"(?:(?i:\b(?:" + _NAMED + rb")\b)|" + _NAMED_ELSEWHERE + rb")"
+            rb"[^0-9\n+(]{0,16}([+(]{0,2}\d[\d ()./\-]{5,20}\d" + _EXTENSION + rb")\b"
+        ),
         _check_named,
         screen=NUMBERS,
     ),

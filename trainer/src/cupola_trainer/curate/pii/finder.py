@@ -38,8 +38,12 @@ class Finder(NamedTuple):
 NUMBERS = pattern(rb"\d(?:[ ()./\-]{0,4}\d){6}")
 """Seven digits, however they are grouped."""
 MARKS = pattern(
-    rb"(?:AKIA|ASIA)[A-Z2-7]{4}|gh[pousr]_\w{4}|github_pat_|glpat-|xox[abeprs]-\w|AIza\w|ya29\.\w"
-    rb"|[rs]k_live_|sk-(?:ant|proj|svca|\w{8})|hf_\w{8}|npm_\w{8}|pypi-AgE|SG\.\w{4}|dop_v1_|eyJ\w{4}"
+    rb"(?:AKIA|ASIA)[A-Z2-7]{4}|gh[pousr]_\w{4}|github_pat_|gl(?:pat|rt|dt|ptt|soat|cbt|sa)[\-_]|xox[abeprs]-\w|xapp-"
+    rb"|hooks\.slack|GOCSPX-|AIza|ya29\."
+    rb"|[rs]k_live_|sk-(?:ant|proj|svca|\w{8})|hf_\w{8}|npm_\w{8}|pypi-AgE|SG\.[\w\-]{4}|do[opr]_v1_|eyJ\w{4}"
+    rb"|whsec_|dckr_pat_|hv[sb]\.[\w\-]{8}|shp(?:at|ca|pa|ss)_|dapi[a-f0-9]{8}|ATATT3|lin_api_|NRAK-|PMAK-"
+    rb"|ntn_\w{8}|figd_|dp\.(?:pt|st|ct|sa)\.|pscale_|gsk_\w{8}|r8_\w{8}|xai-\w{8}|sbp_[a-f0-9]{8}"
+    rb"|key-[a-f0-9]{8}|AGE-SECRET|AccountKey="
     rb"|(?i:aws_?secret_?)"
     rb"|\b[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}"
     rb"|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"

@@ -42,7 +42,8 @@ def _check_v4(text: bytes, start: int, end: int) -> Span | None:
         return None
     # Versions, sections and object identifiers begin with one digit and go on with small numbers.
     numbers = [int(number) for number in text[start:end].split(b".")]
-    likely = numbers[0] > 9 or sum(number >= _LARGE for number in numbers[1:]) > 1
+    large = sum(number >= _LARGE for number in numbers[1:])
+    likely = large > 1 or (numbers[0] > 9 and max(numbers[1:]) > 9)
     logged = text[end : end + len(_LOG)] == _LOG
     return (start, end) if likely or logged or _ADDRESS.search(before) else None
 
@@ -52,7 +53,8 @@ def _check_v6(text: bytes, start: int, end: int) -> Span | None:
     if text[end - 1 : end] == b":" and text[end - 2 : end] != b"::":
         end -= 1
     goes_on = text[end : end + 1] == b":" and text[end + 1 : end + 2] in _HEX
-    alone = stands_alone(text, start, end, not_before=b".:") and not goes_on
+    named = text[max(0, start - 5) : start].lower() == b"ipv6:"  # RFC 5321
+    alone = stands_alone(text, start, end, not_before=b"" if named else b".:") and not goes_on
     return (start, end) if alone and _reaches_a_host(text[start:end]) else None
 
 

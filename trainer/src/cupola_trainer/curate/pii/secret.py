@@ -10,18 +10,42 @@ _SHAPES = (
     rb"(?:AKIA|ASIA)[A-Z2-7]{16}",  # AWS access key id
     rb"gh[pousr]_[A-Za-z0-9]{36,}",  # GitHub
     rb"github_pat_[A-Za-z0-9_]{22,}",
-    rb"glpat-[A-Za-z0-9_\-]{20,}",  # GitLab
+    rb"gl(?:pat|rt|dt|ptt|soat|cbt)-[A-Za-z0-9_\-]{20,}",  # GitLab
     rb"xox[abeprs]-[A-Za-z0-9\-]{10,}",  # Slack
-    rb"AIza[A-Za-z0-9_\-]{35}",  # Google
+    rb"xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]{40,}",
+    rb"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}",
+    rb"GOCSPX-[A-Za-z0-9_\-]{28}",  # Google
+    rb"AIza[A-Za-z0-9_\-]{35}",
     rb"ya29\.[A-Za-z0-9_\-]{30,}",
     rb"[rs]k_live_[A-Za-z0-9]{20,}",  # Stripe
+    rb"whsec_[A-Za-z0-9+/]{32,}={0,2}",
     rb"sk-(?:ant-|proj-|svcacct-)[A-Za-z0-9_\-]{20,}",  # Anthropic, OpenAI
     rb"sk-[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}",
     rb"hf_[A-Za-z]{34}",  # Hugging Face
     rb"npm_[A-Za-z0-9]{36}",
     rb"pypi-AgE[A-Za-z0-9_\-]{50,}",
     rb"SG\.[A-Za-z0-9_\-]{22}\.[A-Za-z0-9_\-]{43}",  # SendGrid
-    rb"dop_v1_[a-f0-9]{64}",  # DigitalOcean
+    rb"do[opr]_v1_[a-f0-9]{64}",  # DigitalOcean
+    rb"dckr_pat_[A-Za-z0-9_\-]{27,}",  # Docker
+    rb"\bhv[sb]\.[A-Za-z0-9_\-]{24,}",  # Vault
+    rb"glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}",  # Grafana
+    rb"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}",  # Shopify
+    rb"\bdapi[a-f0-9]{32}",  # Databricks
+    rb"ATATT3[A-Za-z0-9_\-=]{60,}",  # Atlassian
+    rb"lin_api_[A-Za-z0-9]{40}",  # Linear
+    rb"\bNRAK-[A-Z0-9]{27}",  # New Relic
+    rb"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}",  # Postman
+    rb"\bntn_[A-Za-z0-9]{40,}",  # Notion
+    rb"\bfigd_[A-Za-z0-9_\-]{40,}",  # Figma
+    rb"\bdp\.(?:pt|st|ct|sa)\.[A-Za-z0-9_.\-]{40,}",  # Doppler
+    rb"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.\-]{32,}",  # PlanetScale
+    rb"\bgsk_[A-Za-z0-9]{50,}",  # Groq
+    rb"\br8_[A-Za-z0-9]{37}",  # Replicate
+    rb"\bxai-[A-Za-z0-9]{80}",  # xAI
+    rb"\bsbp_[a-f0-9]{40}",  # Supabase
+    rb"\bkey-[a-f0-9]{32}",  # Mailgun
+    rb"AGE-SECRET-KEY-1[0-9A-Z]{58}",  # age
+    rb"AccountKey=[A-Za-z0-9+/]{86}==",  # Azure storage
     rb"eyJ[A-Za-z0-9_\-]{10,}\.eyJ[A-Za-z0-9_\-]{10,}\.[A-Za-z0-9_\-]{16,}",  # JWT
 )
 _STANDS_FOR_ONE = pattern(
