@@ -263,7 +263,7 @@ def make(folder: Path) -> Path:
     data = parse(_resource("Dataset")).spec
     curate = CurateRun(
         **base("Dataset"),
-        sources=data.sources,
+        sources=[source.to_json() for source in data.sources],
         listing="file:///listing.json",
         listing_digest=f"sha256:{'a' * 64}",
         parts=2,

@@ -140,7 +140,7 @@ KINDS = "Dataset, PretrainJob, FineTune, Evaluation"
         ),
         (
             DATASET.replace("    format: Text\n", ""),
-            ["x.yaml:7 Dataset/code: spec.sources[0].format: this field is required; add it"],
+            ["x.yaml:7 Dataset/code: spec.sources[0]: a source with a uri needs a format, such as Jsonl, and one without has none"],
         ),
         (
             PRETRAIN.replace("tokens: 2M", "tokens: 2000000").replace("2M", "2m").replace("model", "modle"),

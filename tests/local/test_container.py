@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cupola_api.synthetic import ENDPOINT_KEY
 from cupola_operator.cluster import Object
 from cupola_operator.local.container import CannotStart, Launch, files, launch, mounts
 
@@ -182,3 +183,13 @@ def test_a_volume_that_cannot_be_had_is_named() -> None:
     pod["spec"]["volumes"] = [{"name": "v", "configMap": {"name": "c", "items": [{"key": "k"}]}}]
     with pytest.raises(CannotStart, match="no key k"):
         files(pod, {"c": {"data": {}}})
+
+
+def test_a_key_in_a_secret_is_the_users_and_no_other_pod_gets_it() -> None:
+    key = {"name": "writer-key", "key": "key"}
+    asks = _pod(env=[{"name": ENDPOINT_KEY, "valueFrom": {"secretKeyRef": key}}])
+    user = {ENDPOINT_KEY: "of-the-user"}
+    assert _launch(asks, **user).environment[ENDPOINT_KEY] == "of-the-user"
+    assert ENDPOINT_KEY not in _launch(_pod(), **user).environment
+    with pytest.raises(CannotStart, match="is from a Secret, which this machine does not have"):
+        _launch(asks)

@@ -6,7 +6,16 @@ from typing import Any
 
 from rich.console import Console
 
-from cupola_operator.cli.table import Journal, final, live, results, rows, total, waits_for
+from cupola_operator.cli.table import (
+    Journal,
+    final,
+    live,
+    progress_text,
+    results,
+    rows,
+    total,
+    waits_for,
+)
 from cupola_operator.cluster import Object
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -62,6 +71,17 @@ def test_a_row_says_how_far_and_how_long() -> None:
         "PretrainJob/x", "Running", "R", "m", 0.25,
         "100/400", "3.142", "2.34K/s", "2m05s", "0.0123 USD",
     )  # fmt: skip
+
+
+def test_a_stage_says_what_it_has_worked_on() -> None:
+    progress = {"fraction": 0.3, "stage": "clean", "documents": 1_200_000, "bytes": 1_500_000_000}
+    value = _value("Dataset", "Running", progress=progress)
+    assert progress_text(rows([value], NOW)[0]) == "30%, stage clean: 1.2M documents, 1.5 GB"
+    value["status"]["progress"] |= {"bytesTotal": 4_000_000_000, "documentsTotal": 3_000_000}
+    said = "30%, stage clean: 1.2M of 3M documents, 1.5 GB of 4 GB"
+    assert progress_text(rows([value], NOW)[0]) == said
+    del value["status"]["progress"]["bytes"]
+    assert progress_text(rows([value], NOW)[0]) == "30%, stage clean: 1.2M of 3M documents"
 
 
 def test_a_resource_that_nobody_looked_at_yet_is_pending() -> None:

@@ -11,7 +11,7 @@ from cupola_operator import names
 KINDS = st.sampled_from(["Dataset", "PretrainJob", "FineTune", "Evaluation"])
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,34}[a-z0-9])?", fullmatch=True)
 REVISIONS = st.integers(1, 999)
-STAGES = st.sampled_from([None, "list", "clean", "dedup", "tokenise", "publish"])
+STAGES = st.sampled_from([None, "generate", "list", "clean", "dedup", "tokenise", "publish"])
 ATTEMPTS = st.integers(1, 99_999)
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -64,6 +64,7 @@ def test_the_job_of_the_next_attempt_is_foretold() -> None:
     assert names.next_jobs("Evaluation", "b", 1, once) == ["b-eval-r1-a2"]
     cleaned = [Attempt(number=3, name="x", stage="clean")]
     assert names.next_jobs("Dataset", "d", 1, cleaned) == [
+        "d-dset-r1-generate-a1",
         "d-dset-r1-list-a1",
         "d-dset-r1-clean-a4",
         "d-dset-r1-dedup-a1",

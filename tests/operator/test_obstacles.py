@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cupola_operator.bookkeeping import LEDGER_PATIENCE
 from cupola_operator.children import text_of
 from cupola_operator.cluster import (
     Forbidden,
@@ -18,7 +19,7 @@ from cupola_operator.cluster import (
     Unavailable,
 )
 from cupola_operator.decide.verdict import SOON
-from cupola_operator.reconcile import LEDGER_PATIENCE, OBSTACLE_SECONDS, Reconciler, utc_now
+from cupola_operator.reconcile import OBSTACLE_SECONDS, Reconciler, utc_now
 
 DATA = Key("Dataset", "default", "data")
 

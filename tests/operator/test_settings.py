@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from cupola_api import errors
+from cupola_operator.plan.speed import catalogue
 from cupola_operator.settings import Settings
 
 POOL = {
@@ -36,8 +38,11 @@ def test_a_place_in_the_store_stays_in_the_store(uri: str, place: str) -> None:
     assert Settings.model_validate(VALUE).resolve(uri) == place
 
 
-def test_a_device_answers_for_its_share_of_the_host() -> None:
-    assert Settings.model_validate(VALUE).pools[0].watts == 25
+def test_a_device_answers_for_its_share_of_the_host_and_of_the_data_centre() -> None:
+    pool = Settings.model_validate(VALUE).pools[0]
+    assert pool.model_copy(update={"pue": 1.2}).watts == 30
+    assumed = catalogue.assumptions().site.pue.value
+    assert pool.watts == 25 * Decimal(str(assumed))  # that of the plan
 
 
 def said(settings: dict[str, Any] | None = None, **pool: Any) -> list[str]:

@@ -64,6 +64,29 @@ def test_shares_lengths_and_diversity_are_shown() -> None:
     assert "3.12" in text
 
 
+def test_wanted_and_reached_shares_are_shown_with_what_bounds_them() -> None:
+    mixing = [
+        {"name": "web", "wanted": 0.5, "reached": 0.7, "passes": 0.9},
+        {"name": "notes", "wanted": 0.5, "reached": 0.3, "passes": 4.0},
+    ]
+    text = page({**MIXTURE, "mixing": mixing})
+    assert "30.0 %" in text
+    assert "4.00" in text
+    assert "notes: less than was wanted, as spec.mixing.maxRepeats" in text
+    mixing[1]["reached"] = mixing[0]["reached"] = 0.5
+    assert "less than was wanted" not in page({**MIXTURE, "mixing": mixing})
+
+
+def test_domains_are_shown_the_rest_of_them_together() -> None:
+    domains = [
+        {"name": "example.org", "documents": 3, "tokens": 60},
+        {"documents": 2, "tokens": 40},
+    ]
+    text = page({**MIXTURE, "domains": domains})
+    assert "example.org: 60 tokens (60.0 %)" in text
+    assert "all others: 40 tokens (40.0 %)" in text
+
+
 def test_languages_and_clusters_of_copies_are_shown() -> None:
     languages = [{"name": "en", "count": 90}, {"name": "de", "count": 30}]
     clusters = [{"size": 2, "count": 5}, {"size": 4, "count": 3}, {"count": 1}]

@@ -10,7 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from cupola_api.common import Attempt, Phase
+from cupola_api.common import Attempt, Phase, Status
+from cupola_api.evaluation import EvaluationStatus
+from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_api.pretrainjob import PretrainJobStatus
 from cupola_api.spent import Causes, Told
 from cupola_operator.children import Placement, Pod, text_of
@@ -18,6 +20,7 @@ from cupola_operator.cli import table
 from cupola_operator.cli.describe import describe
 from cupola_operator.cluster import Key
 from cupola_operator.cost import ledger
+from cupola_operator.cost.charges import charges, lines
 from cupola_operator.measure.resources import samples
 from cupola_operator.pools import Pool
 from cupola_operator.report import causes, money
@@ -60,7 +63,22 @@ def status(price: str | None = "3.33") -> PretrainJobStatus:
     return PretrainJobStatus(phase=Phase.SUCCEEDED, attempts=[first, second], cost=cost)
 
 
-def subject(told: PretrainJobStatus) -> Subject:
+def measured_alone() -> EvaluationStatus:
+    """Of an Evaluation whose first pod was lost; the second one says when it began with its work."""
+    placement = Placement(pool=pool("3.33"), currency="EUR", image="i")
+    fields: dict[str, Any] = {"gpus": 2, "terminal": True, "exit_code": 1}
+    gone = Pod(name="a", uid="a", started=at(0), finished=at(50), **fields)
+    lost = Attempt(number=1, name="a1", outcome="Lost")
+    first = ledger.charge(lost, [gone], now=at(999), placement=placement)
+    said = Outcome(outcome=OutcomeKind.SUCCEEDED, first_work_at=at(131).timestamp())
+    ended = Pod(name="b", uid="b", started=at(100), finished=at(300), outcome=said, **fields)
+    won = Attempt(number=2, name="a2", outcome="Succeeded")
+    second = ledger.charge(won, [ended], now=at(999), placement=placement)
+    cost = ledger.total([first, second], placement)
+    return EvaluationStatus(phase=Phase.SUCCEEDED, attempts=[first, second], cost=cost)
+
+
+def subject(told: Status) -> Subject:
     resource = SimpleNamespace()  # of which nothing here reads anything
     return Subject(Key("PretrainJob", "default", "base"), cast("Any", resource), told)
 
@@ -69,8 +87,8 @@ def text(html: Html) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", str(html)))
 
 
-def test_status_prometheus_report_and_command_line_agree() -> None:
-    told = status()
+@pytest.mark.parametrize("told", [status(), measured_alone()], ids=["gang", "job"])
+def test_status_prometheus_report_and_command_line_agree(told: Status) -> None:
     cost = told.cost
     assert cost
     assert cost.causes
@@ -84,16 +102,25 @@ def test_status_prometheus_report_and_command_line_agree() -> None:
     assert measured["cupola_run_cost_wasted", "EUR"] == float(cost.wasted or 0)
     by_cause = [n for (name, *_), n in measured.items() if name == "cupola_run_cost_by_cause"]
     assert sum(by_cause) == pytest.approx(float(accrued), abs=1e-9)
+    start_up = Decimal(cost.causes.start_up)
+    assert start_up > 0
+    assert measured["cupola_run_cost_by_cause", "EUR", "startUp"] == float(start_up)
 
     (total,) = money.totals([subject(told)])
     assert (total.accrued, total.wasted) == (accrued, Decimal(cost.wasted or 0))
     assert sum(causes.together([cost.causes])) == accrued
+    body = text("".join(map(str, money.section([subject(told)]).body)))
+    assert f"PretrainJob base: {start_up:,.4f} EUR start-up" in body
 
     value = {
         "kind": "PretrainJob",
-        "metadata": {"name": "base", "namespace": "default"},
+        "metadata": {"name": "base", "namespace": "default", "uid": "u"},
         "status": told.to_json(),
     }
+    spent = [line for one in charges([value], [], at(999)) for line in lines(one)]
+    for name in NAMES:
+        parts = [line.cost or 0 for line in spent if line.cause == name]
+        assert sum(parts) == Decimal(getattr(cost.causes, name))
     assert table.total([value]) == f"{accrued:.4f} EUR"
     (line,) = [
         line.text for line in describe(value, ZERO, zone=UTC) if line.text.startswith("Cost")

@@ -82,3 +82,11 @@ def test_reasons_as_words(reason: str, text: str) -> None:
 def test_money_that_is_there_is_not_told_as_nothing() -> None:
     assert words.money("0.000001", "USD") == "under 0.0001 USD"
     assert words.money("0", "USD") == "0.0000 USD"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (12, "12 B"), (1234, "1.23 kB"), (5e6, "5 MB"), (4e9, "4 GB"), (3.4e12, "3.4 TB")],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert words.size(int(count)) == text

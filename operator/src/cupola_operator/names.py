@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from cupola_api.common import Attempt
 from cupola_api.kinds import KINDS
 
-STAGES = ("list", "clean", "dedup", "tokenise", "publish")
-"""The stages of a Dataset, in order."""
+STAGES = ("generate", "list", "clean", "dedup", "tokenise", "publish")
+"""The stages of a Dataset, in order; the first is of one with a synthetic source alone."""
 
 _PYTORCHJOB = 52
 """Its pods are `<name>-master-0` and `<name>-worker-4095`, DNS labels of 63 characters at most."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +16,8 @@ from cupola_operator.cost.months import month_of
 from cupola_operator.cost.namespace import Spending, of_others
 from cupola_operator.resources import Reference
 from cupola_operator.settings import Period, Settings
+from cupola_operator.speakers import Scrape, heard
 from cupola_operator.world import World
-
-Scrape = Callable[[str], Mapping[str, float]]
-"""From a pod's address to its metrics; empty if it does not answer."""
 
 _ENDED = (Phase.SUCCEEDED, Phase.FAILED)
 
@@ -65,7 +62,7 @@ def observe(
     jobs = [Job.of(child) for child in owned]
     jobs = [fresh for job in jobs if (fresh := _read_after_pods(cluster, job))]
     run = world.status.run
-    speaker = _speaker(pods, key.kind, run.revision if run else world.revision)
+    revision = run.revision if run else world.revision
     world = world.but(
         runs={
             child["metadata"]["name"]: prices.known(Resolved.of(child), settings)
@@ -74,7 +71,7 @@ def observe(
         },
         jobs=tuple(jobs),
         pods=pods,
-        metrics=scrape(speaker.ip) if speaker and speaker.ip else {},
+        metrics=heard(pods, key.kind, revision, scrape),
         every=every,
     )
     world = spot.seen(cluster, world)
@@ -90,23 +87,30 @@ def _spending(cluster: Cluster, world: World) -> Spending:
     """What the other resources of the namespace spent, if that has a budget and this one may spend."""
     settings, namespace = world.settings, world.key.namespace
     rule = settings.namespace(namespace)
-    if rule is None or rule.budget is None or world.status.phase in _ENDED:
+    if rule is None or rule.budget is None or _rests(world):
         return Spending()
     return of_others(
         [value for kind in KINDS for value in cluster.find(kind, namespace, {})],
         cluster.find("ConfigMap", namespace, book.SELECTOR),
+        settings,
         uid=world.uid,
-        currency=settings.currency,
         month=month_of(world.now) if rule.budget.per is Period.MONTH else None,
         now=world.now,
     )
+
+
+def _rests(world: World) -> bool:
+    """Whether the run has ended and nobody asks for another try or a new run."""
+    status = world.status
+    same = status.run is not None and status.run.revision == world.revision
+    return status.phase in _ENDED and same and world.retry == (status.retry or "")
 
 
 def _starts(world: World) -> bool:
     """Whether the run was resolved and its start is not recorded yet."""
     run = world.status.run
     begun = run is not None and run.revision == world.revision and run.started_at is not None
-    return not begun and (world.is_resolved() or world.is_resolved(names.STAGES[0]))
+    return not begun and any(map(world.is_resolved, (None, *names.STAGES[:2])))
 
 
 def _before(cluster: Cluster, world: World) -> tuple[Entry, ...]:
@@ -185,16 +189,6 @@ def _is_orphan(child: Object, uid: str) -> bool:
 def _is_ours(child: Object, uid: str) -> bool:
     """Whether the resource of that uid made the child; an earlier one of its name had another."""
     return owner_of(child).get("uid") == uid
-
-
-def _speaker(pods: tuple[Pod, ...], kind: str, revision: int) -> Pod | None:
-    """The running pod that serves the metrics of the run: rank 0; an Evaluation's only one."""
-    running = [
-        pod
-        for pod in pods
-        if (pod.master or kind == "Evaluation") and pod.revision == revision and pod.running
-    ]
-    return max(running, key=lambda pod: pod.attempt, default=None)
 
 
 def _references(cluster: Cluster, world: World) -> dict[Key, Reference]:

@@ -10,6 +10,9 @@ from cupola_operator.cluster import Object
 CONTAINERS = ("pytorch", "main")
 """The container that does the work, in a PyTorchJob's pods and in a Job's."""
 
+QUEUED = "Queued"
+"""Kueue holds the Job, so that there are no pods."""
+
 UNSCHEDULABLE = "Unschedulable"
 IMAGE_NOT_PULLED = "ImageNotPulled"
 CONTAINER_NOT_CREATED = "ContainerNotCreated"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cupola_api.common import ModelReference, Resource
-from cupola_api.dataset import Dataset
+from cupola_api.dataset import Dataset, DatasetSpec
 from cupola_api.evaluation import Evaluation, EvaluationSpec
 from cupola_api.finetune import FineTune
 from cupola_api.pretrainjob import PretrainJob
@@ -17,6 +17,7 @@ def references(resource: Resource) -> list[tuple[str, Key]]:
         case Dataset(spec=data):
             if data.tokenizer.dataset:
                 found.append(("spec.tokenizer.dataset", "Dataset", data.tokenizer.dataset))
+            found += _of_synthetic(data)
         case PretrainJob(spec=training):
             for i, share in enumerate(training.datasets):
                 found.append((f"spec.datasets[{i}].name", "Dataset", share.name))
@@ -27,6 +28,19 @@ def references(resource: Resource) -> list[tuple[str, Key]]:
             found += _measured(measure)
     namespace = resource.metadata.namespace
     return [(path, Key(kind, namespace, name)) for path, kind, name in found]
+
+
+def _of_synthetic(spec: DatasetSpec) -> list[tuple[str, str, str]]:
+    """The references of a Dataset's synthetic source."""
+    found = []
+    for i, source in enumerate(spec.sources):
+        if asked := source.synthetic:
+            path = f"spec.sources[{i}].synthetic"
+            if asked.model.reference:
+                found.append(_model(f"{path}.model", asked.model.reference))
+            if asked.seeds.dataset:
+                found.append((f"{path}.seeds.dataset", "Dataset", asked.seeds.dataset))
+    return found
 
 
 def _measured(spec: EvaluationSpec) -> list[tuple[str, str, str]]:

@@ -50,7 +50,7 @@ class World:
     references: Mapping[Key, Reference] = field(default_factory=dict)
     """What it refers to, and what the base of a FineTune goes back to."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """What rank 0 of the running attempt serves; empty if it does not answer."""
+    """What the running attempt serves, as `speakers.heard` says; empty if nobody answers."""
     before: tuple[Entry, ...] = ()
     """What earlier resources of its kind and name spent on this revision, at the start of a run."""
     spending: Spending = field(default_factory=Spending)
@@ -79,7 +79,7 @@ class World:
     def but(self, **changes: Any) -> World:
         """The same world with other values of some fields; the spec is none of them."""
         copy = object.__new__(World)  # dataclasses.replace takes ten times as long
-        copy.__dict__.update(self.__dict__, **changes)
+        object.__setattr__(copy, "__dict__", {**self.__dict__, **changes})
         return copy
 
     @cached_property

@@ -9,9 +9,10 @@ import pytest
 
 from cupola_api.outcome import Outcome, OutcomeKind
 from cupola_operator import labels
+from cupola_operator.bookkeeping import LEDGER_PATIENCE
 from cupola_operator.cluster import Forbidden, Key, NotFound, Refused
 from cupola_operator.cost.book import entries, key
-from cupola_operator.reconcile import LEDGER_PATIENCE, OBSTACLE_SECONDS, Reconciler
+from cupola_operator.reconcile import OBSTACLE_SECONDS, Reconciler
 
 BASE = Key("PretrainJob", "default", "base")
 JOB = Key("PyTorchJob", "default", "base-ptj-r1-a1")

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from cupola_api import metrics
 from cupola_api.artifact import digest_of
 from cupola_api.common import Artifact, Attempt
 from cupola_api.dataset import DatasetSummary
-from cupola_api.outcome import FailureClass, Listing, Outcome, OutcomeKind
+from cupola_api.outcome import FailureClass, Listing, Outcome, OutcomeKind, Worked
 from cupola_operator import names
 from cupola_operator.children import Job, Pod, Resolved
 from cupola_operator.cluster import Key, key_of
@@ -217,3 +218,41 @@ def test_the_stages_before_one_that_misses_their_output_run_once_more(kit: Any) 
 
 def test_stages_have_one_order() -> None:
     assert tuple(dataset.STAGES) == names.STAGES
+
+
+def test_documents_and_bytes_of_a_stage_are_those_of_pods_that_ended_and_that_run(kit: Any) -> None:
+    world = listed(kit)
+    status = world.status.model_copy(update={"input_bytes": 9000})
+    ended = Outcome(outcome=OutcomeKind.SUCCEEDED, worked=Worked(documents=100, bytes=1000))
+    said = {
+        metrics.CURATED_DOCUMENTS: 40.0,
+        metrics.CURATED_BYTES: 300.0,
+        metrics.PROGRESS: 0.25,
+    }
+    world = replace(world, status=status, metrics=said, **running("clean", ended, None, None))
+    shown = dataset.run(world).status.progress
+    assert (shown.stage, shown.documents, shown.bytes) == ("clean", 140, 1300)
+    assert (shown.bytes_total, shown.documents_total) == (9000, None)
+    # One part of four is done, and a quarter of two; cleaning is the second stage of five.
+    assert shown.fraction == pytest.approx((1 + (1 + 0.5) / 4) / 5)
+
+
+def test_what_was_heard_of_a_stage_before_is_not_taken_for_the_next_one(kit: Any) -> None:
+    said = {metrics.CURATED_DOCUMENTS: 40.0, metrics.PROGRESS: 1.0}
+    done = [attempt(1, "clean", "Succeeded"), attempt(1, "dedup", "Succeeded")]
+    world = replace(listed(kit, *done), metrics=said)
+    shown = dataset.run(world).status.progress
+    assert (shown.stage, shown.documents, shown.bytes) == ("tokenise", None, None)
+    assert shown.fraction == 0.6
+
+
+def test_the_documents_of_a_whole_stage_are_remembered_within_it(kit: Any) -> None:
+    done = [attempt(1, "clean", "Succeeded"), attempt(1, "dedup", "Succeeded")]
+    ended = Outcome(outcome=OutcomeKind.SUCCEEDED, worked=Worked(documents=100, bytes=1000))
+    world = replace(listed(kit, *done), **running("tokenise", ended, None))
+    said = {metrics.CURATED_DOCUMENTS: 1.0, metrics.STAGE_DOCUMENTS: 500.0}
+    first = dataset.run(replace(world, metrics=said)).status
+    assert (first.progress.documents, first.progress.documents_total) == (101, 500)
+    then = dataset.run(replace(world, status=first, metrics={})).status
+    assert (then.progress.documents, then.progress.documents_total) == (100, 500)
+    assert then.progress.bytes_total is None

@@ -16,15 +16,17 @@ import yaml
 
 from cupola_api.artifact import digest_of
 from cupola_operator.build.configmap import config_map
-from cupola_operator.build.job import evaluation_job, stage_job
+from cupola_operator.build.job import evaluation_job, generate_job, stage_job
 from cupola_operator.build.pytorchjob import pytorch_job
 from cupola_operator.build.run import (
     curate_run,
     evaluate_run,
     fine_tune_run,
     list_run,
+    output,
     pretrain_run,
 )
+from cupola_operator.build.synthetic import generate_run
 from cupola_operator.children import PLACEMENT, Resolved
 from cupola_operator.cluster import Key, Object, key_of
 from cupola_operator.settings import Settings
@@ -191,7 +193,25 @@ def read_back(value: Object) -> Resolved:
     return resolved
 
 
+def writing(kit: Any) -> tuple[World, Any, Object]:
+    key = {"name": "writer-key", "key": "token"}
+    asked = {
+        "model": {"endpoint": {"url": "https://h.example.com/v1", "model": "writer", "key": key}},
+        "prompts": [{"name": "plain", "text": "Plainly: {text}"}],
+        "seeds": {"source": "pages"},
+        "documents": 9000,
+        "budget": {"tokens": "5M"},
+    }
+    pages = {"name": "pages", "uri": "store:///pages", "format": "Jsonl"}
+    sources = [pages, {"name": "written", "synthetic": asked}]
+    world = seen(kit, kit.resource("Dataset", sources=sources))
+    pool = kit.SETTINGS.pools[0]
+    run = generate_run(world, pool, output(world, None))
+    return world, run, config_map(world, "data-dset-r1-generate", run, pool, "cupola-curator")
+
+
 MAKERS: dict[str, Callable[[Any], tuple[World, Any, Object]]] = {
+    "writing": writing,
     "listing": listing,
     "curation": dataset,
     "pretraining": pretraining,
@@ -210,6 +230,8 @@ def attempt(kind: str, world: World, run: Any, resolved: Resolved) -> Object:
         return pytorch_job(world, resolved, run, 2)
     if kind == "evaluation":
         return evaluation_job(world, resolved, run, 1)
+    if kind == "writing":
+        return generate_job(world, resolved, run, attempt=1, at_once=2)
     stage, parts = ("list", 1) if kind == "listing" else ("clean", run.parts)
     return stage_job(world, resolved, stage=stage, attempt=1, parts=parts, at_once=4)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cupola_api.artifact import digest_of
+from cupola_api.mixing import Mixing
 from cupola_api.run import ORDER
 from cupola_operator.build import run as build
 from cupola_operator.cluster import Object, key_of
@@ -65,6 +66,20 @@ def test_a_dataset_lists_its_sources_in_the_store_of_the_installation(kit: Any) 
         "default",
         "data",
     ]
+
+
+def test_weights_are_of_the_curation_and_not_of_the_listing(kit: Any) -> None:
+    source = {"name": "a", "uri": "store:///raw/a", "format": "Jsonl"}
+    plain, weighted = [source], [source | {"weight": 2}]
+    lists = [build.list_run(dataset(kit, {}, sources=some)).digest for some in (plain, weighted)]
+    assert lists[0] == lists[1]
+    run = build.curate_run(dataset(kit, LISTED, sources=weighted))
+    assert (run.sources[0].weight, run.mixing) == (2, Mixing())
+    run = build.curate_run(dataset(kit, LISTED, sources=plain))
+    assert {"mixing", "weight"}.isdisjoint({*run.to_json(), *run.to_json()["sources"][0]})
+    wanted = {"temperature": 2.0, "maxRepeats": 3}
+    run = build.curate_run(dataset(kit, LISTED, sources=plain, mixing=wanted))
+    assert run.mixing == Mixing(temperature=2, max_repeats=3)
 
 
 def test_a_dataset_trains_a_tokenizer_or_takes_that_of_another(kit: Any) -> None:

@@ -6,9 +6,12 @@ times within an attempt; a stage of one pod once, as attempts are counted by the
 
 from __future__ import annotations
 
-from cupola_api.run import EvaluateRun
+from collections.abc import Mapping
+
+from cupola_api.run import EvaluateRun, GenerateRun
+from cupola_api.synthetic import ENDPOINT_KEY, SecretKey
 from cupola_operator import names
-from cupola_operator.build import pod, queue, resources
+from cupola_operator.build import pod, queue, resources, synthetic
 from cupola_operator.build.metadata import child, tags
 from cupola_operator.children import Resolved
 from cupola_operator.cluster import Object
@@ -45,6 +48,34 @@ def stage_job(
         gpus=1,
         threads=threads,
         needs=resources.of_threads(resolved.placement.pool),
+    )
+
+
+def generate_job(
+    world: World, resolved: Resolved, run: GenerateRun, *, attempt: int, at_once: int
+) -> Object:
+    """The Job in which a model writes: one pod a share of the answers, `at_once` at a time.
+
+    A model that pods compute has one device in each; who asks an endpoint has CPU threads, and its
+    key.
+    """
+    pool = resolved.placement.pool
+    return _job(
+        world,
+        resolved,
+        stage=synthetic.STAGE,
+        name=names.job(world.key.kind, world.key.name, world.revision, synthetic.STAGE, attempt),
+        component="curator" if run.endpoint else "trainer",
+        args=["curate", pod.RUN_PATH, "--stage", synthetic.STAGE],
+        attempt=attempt,
+        parts=run.shares,
+        at_once=at_once,
+        gpus=1,
+        threads=run.threads,
+        needs=resources.of_threads(pool)
+        if run.endpoint
+        else resources.of_devices(pool, 1, run.threads),
+        keys={ENDPOINT_KEY: key} if (key := synthetic.endpoint_key(world)) else {},
     )
 
 
@@ -87,6 +118,7 @@ def _job(
     gpus: int,
     threads: int,
     needs: Object,
+    keys: Mapping[str, SecretKey] | None = None,
 ) -> Object:
     pool = resolved.placement.pool
     marks = tags(
@@ -116,6 +148,7 @@ def _job(
                 attempt=names.attempt_id(attempt, world.uid),
                 threads=threads,
                 resources=needs,
+                keys=keys,
             ),
         },
     }

@@ -8,6 +8,7 @@ from typing import Any
 from cupola_api import metrics
 from cupola_api.pods import PodTemplate, Volume
 from cupola_api.run import ATTEMPT, LOG, POD_IP, POD_NAME, TERMINATION_LOG
+from cupola_api.synthetic import SecretKey
 from cupola_operator.build import storage
 from cupola_operator.children import RUN_FILE, Resolved
 from cupola_operator.cluster import Object
@@ -47,13 +48,14 @@ def template(
     security: Security | None = None,
     affinity: Object | None = None,
     environment: Mapping[str, str] | None = None,
+    keys: Mapping[str, SecretKey] | None = None,
 ) -> Object:
     """A pod template of one container that works on the run of `resolved`.
 
     `args`: the program, which the image's init runs; `threads`: CPU threads of one process;
     `shared_memory`: the size of a /dev/shm of its own, for the ranks of a node to talk through;
     `security`: what it may do beyond the restricted profile of Pod Security; `environment`: more
-    variables. What spec.podTemplate adds is in it; where a variable or label is given twice,
+    variables; `keys`: those that are in a Secret. What spec.podTemplate adds is in it; where a variable or label is given twice,
     Cupola's own wins, then the person's, then the pool's.
     """
     placement, pool = resolved.placement, resolved.placement.pool
@@ -86,9 +88,10 @@ def template(
                     "name": container,
                     "image": placement.image,
                     "args": [*(KEEPING if log else ()), *args],
-                    "env": _environment(
-                        attempt, log, threads, {**variables, **(environment or {})}
-                    ),
+                    "env": [
+                        *_environment(attempt, log, threads, {**variables, **(environment or {})}),
+                        *_keys(keys or {}),
+                    ],
                     **_secrets(resolved, extra),
                     "ports": [{"name": "metrics", "containerPort": metrics.PORT}],
                     "resources": resources,
@@ -176,6 +179,13 @@ def _secrets(resolved: Resolved, extra: PodTemplate) -> Object:
     ours = resolved.placement.storage.secret if storage.uses_s3(resolved.run) else None
     names = [*([ours] if ours else []), *extra.env_from_secrets]
     return {"envFrom": [{"secretRef": {"name": name}} for name in names]} if names else {}
+
+
+def _keys(keys: Mapping[str, SecretKey]) -> list[Object]:
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": one.name, "key": one.key}}}
+        for name, one in keys.items()
+    ]
 
 
 def _capabilities(security: Security | None) -> Object:

@@ -6,7 +6,9 @@ from cupola_api import quantities
 from cupola_api import run as contract
 from cupola_api.common import ModelReference
 from cupola_api.dataset import (
+    AnySource,
     Dataset,
+    DatasetSpec,
     DatasetStatus,
     NamedFile,
     Source,
@@ -14,15 +16,17 @@ from cupola_api.dataset import (
 )
 from cupola_api.evaluation import Evaluation, EvaluationTask
 from cupola_api.finetune import FineTune, FineTuneSpec, FineTuneStatus
+from cupola_api.mixing import Mixing
 from cupola_api.pretrainjob import PretrainJob, PretrainJobSpec, PretrainJobStatus
 from cupola_api.run import Hyperparameters, Input
 from cupola_api.training import ModelSummary, Optimizer
 from cupola_operator.build.job import evaluation_gpus
+from cupola_operator.build.synthetic import files, written
 from cupola_operator.cluster import Key
 from cupola_operator.plan import Refused, schedule, shape
 from cupola_operator.plan import pool as pools
 from cupola_operator.resources import Reference, key_of_model, origin
-from cupola_operator.settings import Pool, Settings
+from cupola_operator.settings import Pool
 from cupola_operator.world import World
 
 
@@ -33,7 +37,10 @@ def list_run(world: World) -> contract.ListRun:
         namespace=world.key.namespace,
         name=world.key.name,
         output=output(world, spec.output),
-        sources=_sources(world.settings, spec.sources),
+        sources=[
+            source.model_copy(update={"weight": None})  # another weight changes no listing
+            for source in _sources(world, spec.sources)
+        ],
         files=_files(world) or None,
     )
 
@@ -49,7 +56,7 @@ def curate_run(world: World) -> contract.CurateRun:
         namespace=world.key.namespace,
         name=world.key.name,
         output=output(world, spec.output),
-        sources=_sources(world.settings, spec.sources),
+        sources=_sources(world, spec.sources),
         listing=status.listing,
         listing_digest=status.inputs_digest,
         parts=status.parts,
@@ -62,6 +69,7 @@ def curate_run(world: World) -> contract.CurateRun:
         validation=spec.validation,
         seed=spec.seed,
         documents=spec.keep_documents,
+        mixing=_mixing(spec),
     )
 
 
@@ -183,13 +191,21 @@ def _files(world: World) -> list[NamedFile]:
     return [*curation.files(), *([file] if file else [])]
 
 
+def _mixing(spec: DatasetSpec) -> Mixing | None:
+    """How sources are mixed; None where each gives what it has."""
+    if spec.mixing is None and all(source.weight is None for source in spec.sources):
+        return None
+    return spec.mixing or Mixing()
+
+
 def _tokenizer_file(world: World) -> NamedFile | None:
     uri = world.resource_as(Dataset).spec.tokenizer.uri
     return NamedFile(name="tokenizer", uri=world.settings.resolve(uri)) if uri else None
 
 
-def _sources(settings: Settings, sources: list[Source]) -> list[Source]:
-    return [s.model_copy(update={"uri": settings.resolve(s.uri)}) for s in sources]
+def _sources(world: World, sources: list[AnySource]) -> list[Source]:
+    """Sources with their resolved places; what a model wrote lies in files by now."""
+    return [written(world, one) if one.synthetic else files(world.settings, one) for one in sources]
 
 
 def _task(world: World, task: EvaluationTask) -> contract.ResolvedTask:

@@ -77,4 +77,9 @@ def _tell(opened: work.Workdir, names: set[str]) -> None:
             console.print(f"  {rule.count:>12,} dropped  {rule.name}")
         for kind in sorted(summary.redacted, key=lambda kind: -kind.count):
             console.print(f"  {kind.count:>12,} redacted {kind.name}")
+        if made := status.synthetic:
+            ended = "; its budget is used up" if made.budget_used_up else ""
+            console.print(
+                f"  {made.made:>12,} written  by {made.model}, of {made.requests:,} answers{ended}"
+            )
         console.print(f"  {work.local_folder(status.artifact.uri)}")

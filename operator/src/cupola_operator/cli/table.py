@@ -84,7 +84,8 @@ def _row(value: Object, now: datetime) -> Row:
 
 def _steps(progress: Progress) -> str:
     if progress.step is None:
-        return progress.stage or ""
+        worked = [words.worked(progress)] if progress.documents is not None else []
+        return ": ".join([progress.stage or "", *worked])
     return f"{progress.step}/{progress.steps}" if progress.steps else str(progress.step)
 
 

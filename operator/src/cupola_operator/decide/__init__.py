@@ -59,6 +59,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         references.circular,
         references.waiting,
         admission.refused,
+        resolve.generation,
         resolve.listing,
         dataset.run,
     ),

@@ -49,8 +49,9 @@ def drive(world: World, stage: Stage) -> Step:
     before = {a.number: a.outcome for a in stage.attempts(world)}
     status, end = settled(world, stage)
     world = world.with_status(status)
-    held = hold.of(world, stage.resolved.placement, stage.devices)
     attempts = stage.attempts(world)
+    done = bool(attempts) and attempts[-1].outcome == SUCCEEDED and not stage.repeat
+    held = None if done else hold.of(world, stage.resolved.placement, stage.devices)
     if not attempts:
         free = not any(pod.lingers(world.now) for pod in world.pods)
         return Step(status, held.verdict() if held and free else _start(world, stage, attempts))
@@ -65,7 +66,7 @@ def drive(world: World, stage: Stage) -> Step:
         return Step(status, _ended(last, "", again=0))
     if verdict := _close(world, stage, last):
         return Step(status, verdict, result)
-    if last.outcome == SUCCEEDED and not stage.repeat:
+    if done:
         return Step(status, None, result)
     return Step(status, _next(world, stage, attempts, held))
 

@@ -135,7 +135,7 @@ def _stage(world: World, label: str) -> Stage | None:
 
     `label`: empty where a run has one stage only.
     """
-    resolved = world.resolved(resolve.LISTING if label == resolve.LISTING else None)
+    resolved = world.resolved(label if label in resolve.FIRST else None)
     if resolved is None:
         return None
     training = resolved.run if isinstance(resolved.run, PretrainRun | FineTuneRun) else None
@@ -144,12 +144,12 @@ def _stage(world: World, label: str) -> Stage | None:
         reason="",
         resolved=pools.placed(world, resolved),
         make=lambda number: {"metadata": {"name": _name(world, label, number)}},
-        done=lambda said: said.artifact is not None or said.listing is not None,
+        done=lambda said: bool(said.artifact or said.listing or said.synthetic),
         devices=0,
         parts=2,  # more than one: its Job is not left to end by itself
         gang=training.world.nodes if training else None,
         checkpoints=training is not None,
-        silent=label not in ("", resolve.LISTING, "publish"),
+        silent=label not in ("", *resolve.FIRST, "publish"),
         recorded=label or None,
     )
 

@@ -8,7 +8,7 @@ from cupola_api.finetune import FineTune
 from cupola_api.forecast import Forecast
 from cupola_api.pretrainjob import PretrainJob
 from cupola_operator.decide import pools
-from cupola_operator.decide.resolve import LISTING
+from cupola_operator.decide.resolve import FIRST
 from cupola_operator.plan import Refused, pool
 from cupola_operator.plan.answers import forecast, resources
 from cupola_operator.plan.answers.known import Known
@@ -26,7 +26,7 @@ def planned(world: World) -> World:
     status = world.status
     if world.resource is None or status.phase in (Phase.SUCCEEDED, Phase.FAILED):
         return world
-    if status.plan and (world.is_resolved() or any(a.stage != LISTING for a in status.attempts)):
+    if status.plan and (world.is_resolved() or any(a.stage not in FIRST for a in status.attempts)):
         return world
     plan = _plan(world)
     if plan == status.plan:

@@ -14,10 +14,15 @@ from cupola_api.quantities import seconds
 from cupola_operator.children import Job, Pod
 from cupola_operator.decide.stage import Stage
 from cupola_operator.decide.verdict import Verdict
-from cupola_operator.podstate import CONTAINER_NOT_CREATED, IMAGE_NOT_PULLED, UNSCHEDULABLE
+from cupola_operator.podstate import (
+    CONTAINER_NOT_CREATED,
+    IMAGE_NOT_PULLED,
+    QUEUED,
+    UNSCHEDULABLE,
+)
 from cupola_operator.world import World
 
-QUEUED, EVICTED, NO_PODS = "Queued", "Evicted", "PodsNotCreated"
+EVICTED, NO_PODS = "Evicted", "PodsNotCreated"
 
 NOT_STARTED = (UNSCHEDULABLE, IMAGE_NOT_PULLED, CONTAINER_NOT_CREATED)
 """Reasons of attempts that ended before all of their pods began."""

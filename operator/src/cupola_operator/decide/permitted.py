@@ -5,7 +5,8 @@ from __future__ import annotations
 from cupola_api.common import Resource
 from cupola_api.dataset import Dataset
 from cupola_api.evaluation import Evaluation
-from cupola_operator.decide.resolve import LISTING
+from cupola_operator.build.synthetic import endpoint_key
+from cupola_operator.decide.resolve import FIRST
 from cupola_operator.decide.verdict import Verdict, stalled
 from cupola_operator.world import World
 
@@ -46,15 +47,24 @@ def forbidden(world: World) -> Verdict | None:
     It counts when an attempt starts; what runs is left alone.
     """
     template = world.resource.spec.pod_template if world.resource else None
+    allowed = world.settings.allowed
+    key = None if world.settings.is_local else endpoint_key(world)
+    if key and key.name not in allowed.secrets:
+        return _barred(
+            "spec.sources: synthetic.model.endpoint.key", f"Secret {key.name}", allowed.secrets
+        )
     if template is None:
         return None
-    allowed = world.settings.allowed
     account = template.service_account_name
     if account and account not in allowed.service_accounts:
-        return _barred("serviceAccountName", f"service account {account}", allowed.service_accounts)
+        return _barred(
+            "spec.podTemplate.serviceAccountName",
+            f"service account {account}",
+            allowed.service_accounts,
+        )
     for name in template.env_from_secrets:
         if name not in allowed.secrets:
-            return _barred("envFromSecrets", f"Secret {name}", allowed.secrets)
+            return _barred("spec.podTemplate.envFromSecrets", f"Secret {name}", allowed.secrets)
     return None
 
 
@@ -62,13 +72,13 @@ def _barred(field: str, what: str, allowed: list[str]) -> Verdict:
     known = f"it allows {', '.join(allowed)}" if allowed else "it allows none"
     return stalled(
         "NotAllowed",
-        f"spec.podTemplate.{field}: this installation does not allow {what}; {known}. Name another, or "
+        f"{field}: this installation does not allow {what}; {known}. Name another, or "
         "have it added to `allowed` in the settings",
     )
 
 
 def _resolved(world: World) -> bool:
-    return world.is_resolved() or world.is_resolved(LISTING)
+    return world.is_resolved() or any(map(world.is_resolved, FIRST))
 
 
 def _places(resource: Resource) -> list[tuple[str, str]]:
@@ -77,7 +87,9 @@ def _places(resource: Resource) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     match resource:
         case Dataset(spec=data):
-            found += [(f"spec.sources[{i}].uri", one.uri) for i, one in enumerate(data.sources)]
+            found += [
+                (f"spec.sources[{i}].uri", one.uri) for i, one in enumerate(data.sources) if one.uri
+            ]
             found += [(f"spec.curation ({one.name})", one.uri) for one in data.curation.files()]
             if data.tokenizer.uri:
                 found.append(("spec.tokenizer.uri", data.tokenizer.uri))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from cupola_api.evaluation import Evaluation
 from cupola_api.finetune import FineTune
 from cupola_api.pretrainjob import PretrainJob
+from cupola_api.synthetic import Synthetic
 from cupola_operator.children import Resolved
 from cupola_operator.decide.verdict import Verdict, stalled
 from cupola_operator.plan import Refused, pool
@@ -41,6 +42,16 @@ def chosen(world: World) -> Pool:
             return pool.choose(settings, spec.pools)
         case _:
             return pool.choose(settings, [settings.data_pool])
+
+
+def writing(world: World, asked: Synthetic) -> Pool:
+    """The pool on which a model writes for a Dataset. Raises Refused if none can take it.
+
+    Who asks an endpoint computes nothing, and is where curation is.
+    """
+    if asked.model.endpoint:
+        return chosen(world)
+    return pool.choose(world.settings, asked.pools, gpus=1)
 
 
 def others(world: World, first: Pool) -> list[Pool]:

@@ -59,7 +59,7 @@ def told(world: World, verdict: Verdict, status: Status, placement: Placement) -
         progress = (progress or Progress()).model_copy(update={"fraction": 1.0, "stage": None})
     to_come = Decimal(0) if done else _to_come(world, status)
     attempts = status.attempts
-    rate = ledger.rate(attempts, placement, world.now)
+    rate = ledger.rate(attempts, placement, world.now, to_come)
     cost = ledger.total(attempts, placement, to_come=to_come, rate=rate) if attempts else None
     return verdict._replace(status=status.model_copy(update={"progress": progress, "cost": cost}))
 

@@ -6,11 +6,13 @@ They speak until the run is resolved; from then on the run stands for what it re
 from __future__ import annotations
 
 from cupola_api.common import Phase
-from cupola_api.dataset import DatasetStatus
+from cupola_api.dataset import Dataset, DatasetStatus
 from cupola_api.evaluation import Evaluation
 from cupola_api.finetune import FineTune
+from cupola_api.run import GenerateRun
 from cupola_operator.build.run import model_summary
 from cupola_operator.cluster import Key
+from cupola_operator.decide.resolve import GENERATION
 from cupola_operator.decide.verdict import Verdict, stalled
 from cupola_operator.resources import Reference, refers_to
 from cupola_operator.world import World
@@ -36,7 +38,8 @@ def waiting(world: World) -> Verdict | None:
     """
     if not _open(world):
         return None
-    missing = [reference for reference in _direct(world) if not reference.ready]
+    taken = _taken(world)
+    missing = [one for one in _direct(world) if not one.ready and one.key not in taken]
     if not missing:
         return None
     return Verdict(
@@ -100,6 +103,17 @@ def tokenizers_differ(world: World) -> Verdict | None:
 def _open(world: World) -> bool:
     """Whether the run, of a Dataset its curation, is still to be resolved."""
     return not world.is_resolved()
+
+
+def _taken(world: World) -> set[Key]:
+    """What a model that writes for a Dataset has taken already: the run of that stands for it."""
+    resolved = world.resolved(GENERATION)
+    if resolved is None or not isinstance(resolved.run, GenerateRun):
+        return set()
+    inputs = (resolved.run.model, resolved.run.seeds.dataset)
+    taken = {Key(one.kind, world.key.namespace, one.name) for one in inputs if one}
+    tokenizer = world.resource_as(Dataset).spec.tokenizer.dataset
+    return taken - {Key("Dataset", world.key.namespace, tokenizer or "")}
 
 
 def _direct(world: World) -> list[Reference]:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 from cupola_api import run as contract
 from cupola_api.common import Lineage, Phase, RunStatus
+from cupola_api.dataset import Dataset, DatasetStatus
+from cupola_api.synthetic import Synthetic
 from cupola_operator.build import run as build
 from cupola_operator.build.configmap import config_map
+from cupola_operator.build.synthetic import STAGE, generate_run, synthetic
 from cupola_operator.children import Resolved, text_of
 from cupola_operator.cost.entries import spent
 from cupola_operator.cost.ledger import amount
-from cupola_operator.decide import pools
+from cupola_operator.decide import allowance, pools
 from cupola_operator.decide.verdict import SOON, Create, Delete, Verdict, stalled
 from cupola_operator.plan import Refused
 from cupola_operator.plan.answers import limits
@@ -19,6 +22,12 @@ from cupola_operator.world import World
 
 LISTING = "list"
 """Of a Dataset's first ConfigMap: what is to be listed. The second holds the curation."""
+
+GENERATION = STAGE
+"""Of one before it, of a Dataset with a synthetic source: what a model is to write."""
+
+FIRST = (GENERATION, LISTING)
+"""Stages whose runs are resolved before the curation."""
 
 
 def pretraining(world: World) -> Verdict | None:
@@ -46,8 +55,28 @@ def evaluation(world: World) -> Verdict | None:
     )
 
 
+def generation(world: World) -> Verdict | None:
+    """Of a Dataset with a synthetic source it is resolved first of all what a model is to write."""
+    asked = synthetic(world)
+    if asked is None:
+        return None
+    return _resolve(
+        world, contract.GenerateRun, lambda: _generate_run(world, asked), stage=GENERATION
+    )
+
+
+def _generate_run(world: World, asked: Synthetic) -> contract.GenerateRun:
+    folder = build.output(world, world.resource_as(Dataset).spec.output)
+    return generate_run(world, pools.writing(world, asked), folder)
+
+
 def listing(world: World) -> Verdict | None:
-    """A Dataset is resolved in two steps; first where its sources are, to be listed."""
+    """A Dataset is resolved in two steps; first where its sources are, to be listed.
+
+    What a model is to write for it, is written before that.
+    """
+    if world.status_as(DatasetStatus).synthetic is None and synthetic(world):
+        return None
     return _resolve(world, contract.ListRun, lambda: build.list_run(world), stage=LISTING)
 
 
@@ -72,7 +101,10 @@ def recorded(world: World, resolved: Resolved) -> World:
             }
         )
         update = {"run": run}
-    if not isinstance(resolved.run, contract.ListRun) and run.digest != resolved.digest:
+    if (
+        not isinstance(resolved.run, contract.ListRun | contract.GenerateRun)
+        and run.digest != resolved.digest
+    ):
         run = run.model_copy(update={"digest": resolved.digest})
         update = {"run": run, "lineage": lineage(resolved.run)}
     if not update:
@@ -87,7 +119,8 @@ def lineage(
     match run:
         case contract.CurateRun():
             source = Lineage(kind="Source", name="sources", digest=run.listing_digest)
-            return [source, *([run.tokenizer.lineage()] if run.tokenizer else [])]
+            wrote = [one for s in run.sources if s.made_by for one in s.made_by.inputs]
+            return [source, *wrote, *([run.tokenizer.lineage()] if run.tokenizer else [])]
         case contract.PretrainRun():
             inputs: list[contract.Input | None] = [*run.datasets]
         case contract.FineTuneRun():
@@ -102,7 +135,8 @@ def _planned(world: World) -> str:
     plan = world.status.plan
     if plan is None or world.resource is None:
         return ""
-    said = [limits.spelled(plan), *limits.doubted(world.resource.spec, plan)]
+    doubts = [*limits.doubted(world.resource.spec, plan), *allowance.doubted(world, plan)]
+    said = [limits.spelled(plan), *doubts]
     said = [one for one in said if one]
     return f"; planned: {'; '.join(said)}" if said else ""
 
@@ -126,9 +160,13 @@ def _resolve(
         )
     curates = world.key.kind == "Dataset"
     image = world.settings.curator_image if curates else world.settings.trainer_image
+    asked = synthetic(world) if stage == GENERATION else None
+    if asked and not asked.model.endpoint:
+        image = world.settings.trainer_image
     try:
-        pool, run = pools.chosen(world), make()
-        others = pools.others(world, pool)
+        pool = pools.writing(world, asked) if asked else pools.chosen(world)
+        run = make()
+        others = pools.others(world, pool) if asked is None else []
     except Refused as refused:
         return stalled(refused.reason, refused.message)
     before = world.status.run.digest if world.status.run else None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from cupola_api import quantities
 from cupola_api.dataset import PII_KEY
+from cupola_api.synthetic import ENDPOINT_KEY
 from cupola_operator.cluster import Object
 from cupola_operator.local.paths import rewrite
 
@@ -30,9 +31,11 @@ _PASSED = (
     "HF_HOME",
     "HF_HUB_OFFLINE",
     "HF_TOKEN",
+    ENDPOINT_KEY,
     PII_KEY,
 )
-"""Variables of the user that curation reads: of the Hugging Face hub, and the key of hashes."""
+"""Variables of the user that curation reads: of the Hugging Face hub, and keys: of an endpoint, of
+hashes."""
 
 
 class CannotStart(Exception):
@@ -60,8 +63,18 @@ def launch(
     container = only_container(pod)
     places = mounts(pod, folder)
     environment = dict(base)
+    asked = {one["name"] for one in container.get("env", []) if "valueFrom" in one}
+    if ENDPOINT_KEY not in asked:  # only who asks an endpoint gets its key
+        environment.pop(ENDPOINT_KEY, None)
     for variable in container.get("env", []):
         if variable["name"] in _OURS:
+            continue
+        if "secretKeyRef" in variable.get("valueFrom", {}):
+            if variable["name"] not in base:
+                raise CannotStart(
+                    f"environment variable {variable['name']} is from a Secret, which this machine "
+                    "does not have; set it where cupola is started"
+                )
             continue
         value = _value(variable, pod, address)
         environment[variable["name"]] = rewrite(_expand(value, environment), places)

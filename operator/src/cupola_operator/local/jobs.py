@@ -41,9 +41,9 @@ def sync(job: Object, pods: list[Object], now: float) -> Changes:
     spec = job["spec"]
     status: dict[str, Any] = {**job.get("status", {})}
     status.setdefault("conditions", [])
-    active = [pod for pod in pods if phase_of(pod) in ("Pending", "Running")]
     if _holds(status, "Complete") or _holds(status, "Failed"):
         return Changes([], [], status)
+    active = [pod for pod in pods if phase_of(pod) in ("Pending", "Running")]
     if spec.get("suspend"):
         # Those that it deletes itself do not count as failed.
         pods = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]

@@ -76,8 +76,8 @@ class Namespaces(Collector):
             if rule is None or rule.budget is None or ledgers is None:
                 continue
             month = month_of(now) if rule.budget.per is Period.MONTH else None
-            sum_ = of_others(values, ledgers, uid="", currency=currency, month=month, now=now)
-            spent.add_metric([namespace, currency], float(sum_.spent))
+            sum_ = of_others(values, ledgers, self._settings, uid="", month=month, now=now)
+            spent.add_metric([namespace, currency], float(sum_.spent + sum_.unseen))
             limit.add_metric([namespace, currency], float(rule.budget.max_cost))
 
     def _known(self, namespace: str, now: datetime) -> list[Object] | None:

@@ -71,7 +71,8 @@ def page() -> str:
         *_table(OPERATOR),
         "## Trainers",
         "",
-        f"On port {metrics.PORT} of the pod with rank 0 of a run, while it works.",
+        f"On port {metrics.PORT} of the pod with rank 0 of a run, while it works; of pods that clean",
+        "or tokenise a Dataset, once they have worked for some seconds.",
         "",
         *_table(TRAINERS),
     ]

@@ -233,7 +233,7 @@ RESOURCES = (
         "cupola_run_energy_joules_total",
         "counter",
         "joules",
-        "Energy of the run by the pool's stated watts.",
+        "Energy of the run by the stated watts of its pool and the PUE.",
         OBJECT,
     ),
     *FORECASTS,

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cupola_api.dataset import ClusterCount, DatasetStatus, DatasetSummary
-from cupola_api.mixture import Diversity, Mixture
+from cupola_api.mixing import SourceMix
+from cupola_api.mixture import Diversity, DomainShare, Mixture
 from cupola_operator.report import words
 from cupola_operator.report.bars import Bar, Part, bars
 from cupola_operator.report.evidence import Subject
 from cupola_operator.report.html import Html, details, paragraph, table
 from cupola_operator.report.section import Section
+
+_APART = 0.005
+"""Shares that differ by less are the same to a reader."""
 
 
 def sections(subject: Subject) -> list[Section]:
@@ -38,6 +42,10 @@ def _mixed(mixture: Mixture) -> Iterator[Html]:
     yield details(
         "Values", table(("Source", "Documents", "Tokens", "Share"), rows, numeric=(1, 2, 3))
     )
+    if mixture.mixing:
+        yield from _weighed(mixture.mixing)
+    if mixture.domains:
+        yield from _domains(mixture.domains)
     if mixture.lengths:
         yield _chart(
             "Documents by length",
@@ -47,6 +55,41 @@ def _mixed(mixture: Mixture) -> Iterator[Html]:
         )
     if mixture.diversity:
         yield _diversity(mixture.diversity)
+
+
+def _weighed(sources: Sequence[SourceMix]) -> Iterator[Html]:
+    rows = [
+        (
+            one.name,
+            words.share(one.wanted, 1),
+            words.share(one.reached, 1),
+            f"{one.passes:.2f}",
+        )
+        for one in sources
+    ]
+    yield table(
+        ("Source", "Share wanted", "Share reached", "Passes"),
+        rows,
+        caption="The training tokens, as the sources are mixed",
+        numeric=(1, 2, 3),
+    )
+    short = [one.name for one in sources if one.wanted - one.reached > _APART]
+    if short:
+        yield paragraph(
+            f"{', '.join(short)}: less than was wanted, as spec.mixing.maxRepeats bounds how often "
+            "documents come, or as there are few of them. The other sources give what is missing."
+        )
+
+
+def _domains(domains: Sequence[DomainShare]) -> Iterator[Html]:
+    named = sum(1 for one in domains if one.name)
+    yield _chart(
+        "Tokens by domain",
+        f"{sum(one.tokens for one in domains):,} tokens of documents whose address is known, by "
+        f"domain; the {named} with the most.",
+        [(one.name or "all others", one.tokens) for one in domains],
+        "tokens",
+    )
 
 
 def _diversity(found: Diversity) -> Html:

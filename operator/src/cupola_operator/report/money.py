@@ -70,7 +70,7 @@ def section(subjects: Sequence[Subject]) -> Section:
                 "Money is the time that pods held devices, times the price of the pool at that time. "
                 "Wasted is what bought nothing: work that was lost after the last checkpoint of an "
                 "attempt that did not succeed, and devices held idle while other pods had not "
-                "started or had ended. Energy follows from the stated power of the pool."
+                "started or had ended. Energy follows from the stated power of the pool and its PUE."
             ),
             _table(paid, sums),
             *(part for total in sums for part in _split(paid, total.currency)),

@@ -18,6 +18,7 @@ from cupola_operator.report import words
 from cupola_operator.report.incidents import BAD, GOOD, HELD, Line, incidents
 
 STAGES = {
+    "generate": ("letting a model write documents", "a model wrote documents"),
     "list": ("listing the sources", "listed the sources"),
     "clean": ("cleaning the documents", "cleaned the documents"),
     "dedup": ("looking for copies", "removed copies"),

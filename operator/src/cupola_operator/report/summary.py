@@ -168,7 +168,9 @@ def _tiles(evidence: Evidence) -> Html:
         if total.currency:
             share = words.share(float(total.wasted), float(total.accrued))
             found.append(("Wasted", words.money(total.wasted, total.currency), share))
-        found.append(("Energy", f"{total.energy_kwh:,.5f} kWh", "by the stated power of the pools"))
+        found.append(
+            ("Energy", f"{total.energy_kwh:,.5f} kWh", "by the stated power and PUE of the pools")
+        )
     found.append(("Took", words.duration(wall_seconds(evidence)), "first start to last end"))
     return el(
         "dl",

@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from cupola_api.common import Progress
+from cupola_api.quantities import people
 from cupola_operator.children import time_of
 
 NONE = "\N{EN DASH}"
@@ -49,6 +51,24 @@ def share(part: float, whole: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 attempt`, `2 attempts`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes in decimal units: `12 B`, `1.2 MB`, `3.4 TB`."""
+    amount = people(count)
+    unit = "GB" if amount.endswith("B") else f"{amount[-1:] if amount[-1:] in 'KMT' else ''}B"
+    return f"{amount.rstrip('KMBT')} {unit.replace('K', 'k')}"
+
+
+def worked(progress: Progress) -> str:
+    """What a stage of a Dataset has worked on: `3.2M documents, 1.5 GB of 4 GB`."""
+    found = f"{people(progress.documents or 0)} documents"
+    if progress.documents_total is not None:
+        found = f"{people(progress.documents or 0)} of {people(progress.documents_total)} documents"
+    if progress.bytes is None:
+        return found
+    of = f" of {size(progress.bytes_total)}" if progress.bytes_total is not None else ""
+    return f"{found}, {size(progress.bytes)}{of}"
 
 
 def duration(seconds: float | None) -> str:

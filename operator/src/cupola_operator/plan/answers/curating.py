@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from cupola_api.dataset import Dataset, DatasetSummary
 from cupola_operator.plan import pool
-from cupola_operator.plan.answers import assumed, training
+from cupola_operator.plan.answers import assumed, training, written
 from cupola_operator.plan.answers.data import BYTES_PER_TOKEN
 from cupola_operator.plan.answers.known import Known
 from cupola_operator.plan.answers.plan import Plan
@@ -71,7 +71,7 @@ def on_pool(
         there,
         slots,
         bill=whole,
-        notes=(*notes, *training.of_money(there)),
+        notes=(*notes, *written.notes(resource, currency), *training.of_money(there)),
         assumptions=tuple(taken),
     )
 

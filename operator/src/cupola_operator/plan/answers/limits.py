@@ -67,10 +67,30 @@ def spelled(plan: Forecast) -> str:
     """The plan in a line: money and time; empty if neither is known."""
     said = []
     if plan.cost:
-        said.append(f"{_span(plan.cost)} {plan.currency}")
+        said.append(f"{span(plan.cost)} {plan.currency}")
     if plan.wall_clock_hours:
-        said.append(_time(plan.wall_clock_hours))
+        said.append(lasting(plan.wall_clock_hours))
     return "; ".join(said)
+
+
+def span(figure: Range, unit: Decimal | int = 1) -> str:
+    """A range in a unit: `12 to 20, expected 15`."""
+    low, middle, high = (
+        short(Decimal(end) / unit) for end in (figure.low, figure.expected, figure.high)
+    )
+    return low if low == high else f"{low} to {high}, expected {middle}"
+
+
+def lasting(hours: Range) -> str:
+    """A range of hours, in the unit that suits it: `2 to 4, expected 3 days`."""
+    middle = Decimal(hours.expected)
+    unit, name = next((one for one in _UNITS if middle >= one[0]), _UNITS[-1])
+    return f"{span(hours, unit)} {name}"
+
+
+def short(value: Decimal) -> str:
+    """A figure in three digits, and no fewer than the whole ones."""
+    return f"{value:,.0f}" if value >= 100 else f"{Decimal(f'{value:.3g}').normalize():f}"
 
 
 def _exceeded(spec: Control, plan: Forecast) -> Iterator[Limit]:
@@ -78,13 +98,13 @@ def _exceeded(spec: Control, plan: Forecast) -> Iterator[Limit]:
         yield Limit(
             BUDGET,
             f"spec.budget.maxCost is {spec.budget.max_cost} {plan.currency}, and on pool {plan.pool} the run "
-            f"costs {_span(plan.cost)}",
+            f"costs {span(plan.cost)}",
         )
     hours = plan.wall_clock_hours
     if spec.deadline and hours and _hours(spec.deadline) < Decimal(hours.low):
         yield Limit(
             DEADLINE,
-            f"spec.deadline is {spec.deadline}, and on pool {plan.pool} the run takes {_time(hours)}",
+            f"spec.deadline is {spec.deadline}, and on pool {plan.pool} the run takes {lasting(hours)}",
         )
     least, most = plan.memory_at_least, plan.memory_capacity
     if least is not None and most is not None and least > most:
@@ -101,23 +121,3 @@ def _within(limit: Decimal, figure: Range) -> bool:
 
 def _hours(duration: str) -> Decimal:
     return Decimal(seconds(duration)) / 3600
-
-
-def _span(figure: Range, unit: Decimal | int = 1) -> str:
-    """`12 to 20, expected 15`."""
-    low, middle, high = (
-        _short(Decimal(end) / unit) for end in (figure.low, figure.expected, figure.high)
-    )
-    return low if low == high else f"{low} to {high}, expected {middle}"
-
-
-def _time(hours: Range) -> str:
-    """The same of hours, in the unit that suits them."""
-    middle = Decimal(hours.expected)
-    unit, name = next((one for one in _UNITS if middle >= one[0]), _UNITS[-1])
-    return f"{_span(hours, unit)} {name}"
-
-
-def _short(value: Decimal) -> str:
-    """Three digits, and no fewer than the whole ones."""
-    return f"{value:,.0f}" if value >= 100 else f"{Decimal(f'{value:.3g}').normalize():f}"
