@@ -40,6 +40,7 @@ PARTS = {
     "tests": "tests",
     "crds": "crds",
     "manifests/examples": "manifests/examples",
+    "docs/how-to": "docs/how-to",
     "docs/reference": "docs/reference",
     "pyproject.toml": "pyproject.toml",
     "scripts/quick_first.py": "conftest.py",

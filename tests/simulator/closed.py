@@ -23,11 +23,10 @@ def runs_are_in_the_ledger(sim: Simulation) -> None:
     What it cost is what its pods held, as of a run that lives.
     """
     there = written(sim)
-    uid = sim.resource["metadata"]["uid"] if sim.resource else ""
-    lives = (uid, sim.status.get("run", {}).get("revision"))
+    lives = sim.living()
     for run, status in sim.told.items():
         name = f"{run[0]}.r{run[1]}"
-        if run == lives:
+        if run in lives:
             require(name not in there, NAME, f"{name} lives and is there")
             continue
         attempts = status.get("attempts", [])

@@ -57,7 +57,8 @@ def happen(sim: Simulation, choice: Choice) -> str | None:
     if story:
         one_attempt_lives(sim)
         sim.troubled = sim.troubled or choice.name in BAD
-        if sim.deep:
+        sim.happened += 1
+        if sim.deep and sim.happened % sim.stride == 0:
             world_is_decided(sim)
         sim.now += 1
     return story

@@ -24,7 +24,7 @@ from cupola_api import outcome
 from cupola_api import run as contract
 from cupola_api.common import ConditionStatus, FailureClass, Phase, Status
 from cupola_api.dataset import DatasetStatus
-from cupola_operator import children, names, reconcile, resources
+from cupola_operator import children, names, reconcile, resources, spot
 from cupola_operator.build import configmap, run, storage
 from cupola_operator.cost import causes, intervals, ledger, prices
 from cupola_operator.decide import (
@@ -42,7 +42,7 @@ from cupola_operator.plan import pool as pools
 from cupola_operator.plan.answers import fitting
 from cupola_operator.world import World
 
-from . import simulation
+from . import begun, simulation
 
 LIMIT = 20_000
 """Results that are kept of a function of values."""
@@ -140,15 +140,28 @@ def _as_written(
     """
     known: dict[int, tuple[Any, Any]] = {}
     simulation.memories.append(known)
+    empty: dict[str, Any] = {}
+    written: dict[int, tuple[Any, Any]] = {}
 
     def reads(key: Any, value: Any) -> Any:
         found = known.get(id(value))
         if found is not None and found[0] is value:
             return found[1]
+        if value is None:
+            if key.kind not in empty:
+                empty[key.kind] = read(key, value)
+            return empty[key.kind]
         return read(key, value)
 
     def writes(status: Any) -> Any:
-        value = write(status)
+        if simulation.begins():
+            if id(status) not in written:
+                if len(written) > LIMIT:
+                    written.clear()
+                written[id(status)] = (status, write(status))
+            value = written[id(status)][1]
+        else:
+            value = write(status)
         if not simulation.deep():
             known[id(value)] = (value, status)
         return value
@@ -258,7 +271,7 @@ def _by_question(answer: Callable[[Any], str]) -> Callable[[Any], str]:
 
     def remembered(question: Any) -> str:
         read = [question.resource, question.settings, question.place]
-        key = (question.reason, *map(id, read))
+        key = (question.reason, question.most, *map(id, read))
         if key not in known:
             if len(known) > LIMIT:
                 known.clear()
@@ -320,9 +333,15 @@ def fast() -> Iterator[None]:
     """Histories inside are fast."""
     with pytest.MonkeyPatch.context() as patch:
         refers_to = _by_identity(resources.refers_to, always=True)
-        patch.setattr(children.Pod, "of", staticmethod(_by_identity(children.Pod.of)))
-        patch.setattr(children.Job, "of", staticmethod(_by_identity(children.Job.of)))
-        patch.setattr(children.Resolved, "of", staticmethod(_by_identity(children.Resolved.of)))
+        patch.setattr(
+            children.Pod, "of", staticmethod(_by_identity(begun.one(children.Pod.of, "outcome")))
+        )
+        patch.setattr(children.Job, "of", staticmethod(_by_identity(begun.one(children.Job.of))))
+        patch.setattr(
+            children.Resolved,
+            "of",
+            staticmethod(_by_identity(begun.one(children.Resolved.of, "run", "placement"))),
+        )
         patch.setattr(resources, "parse", _by_spec(resources.parse))
         reads, writes = _as_written(_by_name_and_identity(resources.read_status), Status.to_json)
         patch.setattr(resources, "read_status", reads)
@@ -358,7 +377,11 @@ def fast() -> Iterator[None]:
         for enum in (ConditionStatus, FailureClass, Phase):  # Python's own takes two calls
             patch.setattr(enum, "value", property(attrgetter("_value_")), raising=False)
         patch.setattr(ledger, "total", _by_figures(ledger.total))
-        patch.setattr(prices, "known", _by_identities(prices.known))
+        patch.setattr(prices, "known", _by_identities(begun.one(prices.known, "run", "placement")))
+        patch.setattr(prices, "rates", _by_identity(prices.rates, always=True))
+        patch.setattr(prices, "priced", _by_identity(prices.priced, always=True))
+        patch.setattr(spot, "marked", begun.one(spot.marked, "outcome"))
+        patch.setattr(reconcile, "decide", begun.decisions(reconcile.decide))
         interval = _by_identity(intervals.interval, always=True)
         for module in (intervals, ledger):
             patch.setattr(module, "interval", interval)

@@ -72,11 +72,16 @@ def rival(sim: Simulation, a: int, b: int) -> str | None:
         going = ("", "everybody acts, and ", "all ends, and ")[b % 3]
         if going:
             sim.round(finish=b % 3 == 2)
-        told.append(f"{going}another operator makes {Operator(sim, operator.skew).look()} writes")
+        told.append(f"{going}another operator makes {_another(operator).look()} writes")
 
     kind, at = ("call", a // 2 % 14) if a % 2 else ("write", a // 2 % 2)
     operator.look(Fault(kind, at, other))
     return f"the operator looks; before its {kind} {at}: {told[0] if told else '(nothing)'}"
+
+
+def _another(operator: Operator) -> Operator:
+    """A second operator beside one."""
+    return Operator(operator.sim, operator.skew, key=operator.key)
 
 
 @bad(1)

@@ -214,7 +214,9 @@ class Nodes:
         if found is None and run.stage in ("publish", "evaluate"):
             found = self.store.commit(run.digest, run.folder, begun(run.digest))
         listing = self.listing if run.stage == "list" else ""
-        self.end(run, 0, success(run.stage, found, listing))
+        run.begins_work()
+        worked = None if run.worked is None else EPOCH + self.skew[run.node] + run.worked
+        self.end(run, 0, success(run.stage, found, listing, worked=worked))
         return True
 
     def scrape(self, address: str) -> dict[str, float]:

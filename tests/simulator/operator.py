@@ -107,7 +107,7 @@ class View:
     def create(self, value: Object) -> Object:
         def commit() -> Object:
             made = self.sim.api.create(value)
-            self.sim.created(made)
+            self.sim.created(made, self)
             return made
 
         return self._write(commit)  # type: ignore[no-any-return]
@@ -180,9 +180,16 @@ class View:
 class Operator:
     """One operator process and its queue, of one key."""
 
-    def __init__(self, sim: Simulation, skew: float = 0.0, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self,
+        sim: Simulation,
+        skew: float = 0.0,
+        settings: Settings | None = None,
+        key: Key | None = None,
+    ) -> None:
         self.sim = sim
-        self.settings = settings
+        self.settings = settings or sim.settings
+        self.key = key or sim.key
         self.skew = skew
         self.due: float | None = sim.now
         self.deaf = False
@@ -205,7 +212,7 @@ class Operator:
         """A watch event. It does not need that of its own status patch, so it hears none."""
         if self.deaf or self.due == self.sim.now or self.view.patching:
             return
-        if key == self.sim.key or self.sim.key in self.reconciler.wakes(value):
+        if key == self.key or self.key in self.reconciler.wakes(value):
             self.due = self.sim.now
 
     def look(self, fault: Fault | None = None) -> int:
@@ -217,7 +224,7 @@ class Operator:
         self.busy = True
         again: float | None
         try:
-            again = self.reconciler.reconcile(self.sim.key)
+            again = self.reconciler.reconcile(self.key)
             self.errors = 0
             if not view.patches and view.resolved:
                 # While the run cannot be read, nothing of its attempts is taken note of.

@@ -50,6 +50,8 @@ class Pod(NamedTuple):
     spot: bool
     outcome: str | None
     uid: str
+    worked: int | None
+    """When it began with its work, as it said at its end; None: it did not say."""
 
 
 class Marks(NamedTuple):
@@ -140,7 +142,8 @@ def pods(sim: Simulation, attempt: Object, runs: Iterable[Run]) -> list[Pod]:
         skew = sim.nodes.skew[run.node]
         begin, end = int(run.taken + skew), int((run.over or 0) + skew)
         spot = is_spot(run.node)
-        found.append(Pod(begin, end, run.gpus, spot, outcomes.get(run.uid), run.uid))
+        worked = None if run.worked is None else int(run.worked + skew)
+        found.append(Pod(begin, end, run.gpus, spot, outcomes.get(run.uid), run.uid, worked))
     return sorted(found, key=lambda pod: order.index(pod.uid) if pod.uid in order else len(order))
 
 
@@ -185,10 +188,13 @@ def gang_cause(time: int, marks: Marks) -> str:
     return "startUp" if time < marks.first else "productive"
 
 
-def job_cause(pod: Pod, outcome: str | None) -> str:
-    """What a pod of a Job worked for."""
+def job_cause(time: int, pod: Pod, outcome: str | None) -> str:
+    """What a pod of a Job did at a second; only at its end it says when it began with its work."""
     lost = pod.outcome == "Failed" if outcome in (None, "Succeeded") else pod.outcome != "Succeeded"
-    return "lostWork" if lost else "productive"
+    if lost:
+        return "lostWork"
+    starts = pod.outcome == "Succeeded" and pod.worked is not None and time < pod.worked
+    return "startUp" if starts else "productive"
 
 
 def split(
@@ -198,10 +204,15 @@ def split(
     seconds, money = (dict.fromkeys(CAUSES, Decimal(0)) for _ in range(2))
     at = {price.since for price in prices} | {time for time in marks or () if time is not None}
     for pod in pods:
-        for begin, end in pairwise(sorted({pod.begin, pod.end, *at})):
+        edges = {pod.begin, pod.end, *at}
+        if not marks and pod.worked is not None:
+            edges.add(pod.worked)
+        for begin, end in pairwise(sorted(edges)):
             if pod.begin <= begin < pod.end:
                 cause = (
-                    gang_cause(begin, marks) if marks else job_cause(pod, attempt.get("outcome"))
+                    gang_cause(begin, marks)
+                    if marks
+                    else job_cause(begin, pod, attempt.get("outcome"))
                 )
                 seconds[cause] += pod.gpus * (end - begin)
                 price = price_at(prices, begin, pod.spot)

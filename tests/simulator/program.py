@@ -87,7 +87,11 @@ def made(run: str, attempt: str, weights: str) -> Artifact:
 
 @lru_cache(maxsize=4096)
 def success(
-    stage: str, artifact: Artifact | None, listing: str = "", timing: Timing | None = None
+    stage: str,
+    artifact: Artifact | None,
+    listing: str = "",
+    timing: Timing | None = None,
+    worked: float | None = None,
 ) -> str:
     """The termination message of a pod of `stage` that ended well."""
     trains = stage in ("pretrain", "finetune")
@@ -96,6 +100,7 @@ def success(
         outcome=OutcomeKind.SUCCEEDED,
         step=STEPS if trains else None,
         timing=timing,
+        first_work_at=worked,
         artifact=artifact,
         dataset=SUMMARY if artifact and curated else None,
         model=ModelSummary(parameters=1000, steps=STEPS, tokenizer_digest=digest_of("tokenizer"))

@@ -69,8 +69,8 @@ def one_attempt_lives(sim: Simulation) -> None:
     alive = sim.alive()
     if len(alive) < 2:
         return
-    lives = {run.identity for run in alive if not sim.given_up(run)}
-    if len(lives) < 2:
+    lives = {run.identity: run.name for run in alive if not sim.given_up(run)}
+    if len(lives) == len(set(lives.values())):
         return
     owners = {life[0] for life in lives}
     name = "one attempt lives" if len(owners) == 1 else "one attempt lives, also of a namesake"
@@ -264,16 +264,16 @@ def refused_run_has_not_begun(sim: Simulation) -> None:
 def suspended_holds_nothing(sim: Simulation) -> None:
     """A run that is held has no pod, and no Job that would make one."""
     name = "a held run holds nothing"
-    no_pod_of_a_held_run_lives(sim)
+    uid = sim.resource["metadata"]["uid"] if sim.resource else ""
+    no_pod_of_a_held_run_lives(sim, uid)
     for kind in ("Job", "PyTorchJob"):
         for key, job in sim.api.list(kind).items():
             true = {c["type"] for c in job.get("status", {}).get("conditions", [])}
             require(true & {"Failed", "Succeeded", "Complete"}, name, f"{key} is at work")
 
 
-def no_pod_of_a_held_run_lives(sim: Simulation) -> None:
-    """When a run is said to be held, its pods have ended."""
-    uid = sim.resource["metadata"]["uid"] if sim.resource else ""
+def no_pod_of_a_held_run_lives(sim: Simulation, uid: str) -> None:
+    """When a run is said to be held, its pods have ended; that of the resource of a uid."""
     alive = [run for run in sim.alive() if run.resource == uid and not sim.given_up(run)]
     require(not alive, "a held run holds nothing", f"{[run.key.name for run in alive]} run")
 
@@ -295,7 +295,13 @@ def nothing_is_leaked(sim: Simulation) -> None:
     named = {}
     for attempt in sim.status.get("attempts", []):
         named[attempt.get("stage")] = attempt["name"]
-    jobs = {key.name for kind in ("Job", "PyTorchJob") for key in sim.api.list(kind)}
+    prefix = f"{sim.key.name}-"
+    jobs = {
+        key.name
+        for kind in ("Job", "PyTorchJob")
+        for key in sim.api.list(kind)
+        if key.name.startswith(prefix)
+    }
     if not jobs <= set(named.values()):
         raise Broken(name, f"jobs {jobs} but last attempts are {named}")
 
@@ -306,7 +312,7 @@ def nothing_is_left(sim: Simulation) -> None:
         key
         for kind in ("ConfigMap", "Job", "PyTorchJob", "Pod")
         for key in sim.api.list(kind)
-        if not key.name.startswith("cupola-ledger-")
+        if key.name.startswith(f"{sim.key.name}-")
     ]
     require(not left, "nothing is left of a deleted resource", left)
 

@@ -22,6 +22,8 @@ class Run:
     key: Key
     resource: str
     """uid of the resource whose attempt it is."""
+    name: str
+    """Its name."""
     job: str
     revision: int
     stage: str
@@ -42,6 +44,8 @@ class Run:
     """What its node would say of its end, if it could."""
     said: str = ""
     """Its termination message."""
+    worked: float | None = None
+    """When it began with its work, as it said."""
     noticed: float = 0.0
     """When the cluster last learned of it."""
     asked: float | None = None
@@ -59,6 +63,7 @@ class Run:
             uid=metadata["uid"],
             key=key,
             resource=notes.get(labels.UID, "") if job else "",
+            name=notes.get(labels.NAME, ""),
             job=metadata["ownerReferences"][0]["uid"],
             revision=int(notes.get(labels.REVISION, 0)),
             stage=notes.get(labels.STAGE, ""),
@@ -79,6 +84,12 @@ class Run:
     def stops(self) -> float:
         """When it will have stopped, if its deletion was asked for: most take a while."""
         return (self.asked or 0.0) + SAVING * (int(self.uid[:8], 16) % 4 > 0)
+
+    def begins_work(self) -> None:
+        """It says when it began with its work, alone; some lie, and some say nothing."""
+        kind = int(self.uid[:8], 16) % 8
+        if self.begun is not None and kind > 1:
+            self.worked = self.begun + (-9, 9_999, 0, 1, 2, 3)[kind - 2]
 
     @property
     def identity(self) -> tuple[str, int, str, int, str]:

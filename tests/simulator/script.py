@@ -23,7 +23,11 @@ _BAD = sorted(BAD), [*accumulate(BAD[name][0] for name in sorted(BAD))]
 
 
 DEEP = 10
-"""Of so many histories, one tries `decide` after every event."""
+"""Of so many histories, one tries `decide` after events."""
+
+
+STRIDE = 2
+"""Of so many events of such a history, `decide` is tried after one; after each when it is replayed."""
 
 
 QUEUED = 7
@@ -77,7 +81,7 @@ def by_seed(seed: int) -> Failure | None:
     trouble, length = rng.choice((0, 1, 1, 2, 2, 3, 4, 6)), rng.randint(3, 20)
     queued = seed % QUEUED == 0
     sim = Simulation(kind)
-    sim.deep = seed % DEEP == 0
+    sim.deep, sim.stride = seed % DEEP == 0, STRIDE
     script: list[Choice] = []
     try:
         with _operator_errors():

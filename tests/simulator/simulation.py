@@ -22,7 +22,7 @@ from .operator import START, Operator, View
 from .program import Store
 from .properties import Broken
 from .runs import Run
-from .specs import UPSTREAM, done, key_of_kind, resource
+from .specs import SETTINGS, UPSTREAM, done, key_of_kind, resource
 
 RENDEZVOUS = 900.0
 """Seconds after which a rank that waits for others in vain fails."""
@@ -40,6 +40,9 @@ POLLS = 6
 """Looks without effect after which a Stalled run counts as at rest, though it is looked at again."""
 
 
+FOLLOW = 3
+"""New decisions after which a simulation counts as one that goes its own way."""
+
 memories: list[dict[Any, Any]] = []
 """What is remembered of objects by their identity, until the history is over."""
 
@@ -56,8 +59,26 @@ def deep() -> bool:
     return _playing[0].deep
 
 
+def begins() -> bool:
+    """Whether the simulation that is played went no way of its own yet; a deep one does at once."""
+    sim = _playing[0]
+    return sim.new < FOLLOW and not sim.deep
+
+
+def parts_ways() -> None:
+    """Note a decision that no simulation came to before."""
+    _playing[0].new += 1
+
+
 class Simulation:
     """The whole world; `properties` are checked wherever they could break."""
+
+    settings = SETTINGS
+    """Of an operator that starts."""
+    new = happened = 0
+    """Decisions that no simulation came to before, and events that did something."""
+    stride = 1
+    """Of so many such events of a deep history, `decide` is tried after one."""
 
     def __init__(self, kind: str) -> None:
         _playing[:] = [self]
@@ -73,7 +94,7 @@ class Simulation:
         self.blame: Counter[str] = Counter()
         """What was done to the run of now, by class of failure that it may lead to."""
         self.deep = False
-        """Whether `decide` is tried on the world after every event."""
+        """Whether `decide` is tried on the world after events, and nothing is remembered."""
         self.troubled = False
         """Whether anything was done that disturbs a run."""
         self.pure = True
@@ -102,7 +123,7 @@ class Simulation:
         self.lagged = False
         """Whether lists ever lagged behind."""
         self.by_hand, self.made = set[str](), dict[tuple[str, str, str], str]()
-        self.before: tuple[str, Object] | None = None
+        self.before: dict[str, Object] = {}  # the last status of each resource, by its uid
         self._pods: dict[Key, Object] | None = None
         self._runs: list[Run] = []
         """What `runs` said of these pods."""
@@ -121,6 +142,11 @@ class Simulation:
         """The status of the resource; empty if it has none."""
         value = self.resource
         return value.get("status", {}) if value else {}
+
+    def living(self) -> set[tuple[str, int | None]]:
+        """The runs that are not over for good, by uid of the resource and revision."""
+        uid = self.resource["metadata"]["uid"] if self.resource else ""
+        return {(uid, self.status.get("run", {}).get("revision"))}
 
     def _tell(self, key: Key, value: Object) -> None:
         for operator in self.operators:
@@ -155,7 +181,7 @@ class Simulation:
 
     # What operators write.
 
-    def created(self, value: Object) -> None:
+    def created(self, value: Object, view: View) -> None:
         if "ownerReferences" not in value["metadata"]:  # a ledger
             return
         properties.child_is_made_once(self, value)
@@ -167,10 +193,8 @@ class Simulation:
             self.books.resolved.append((key_of(value), owner, placement, int(self.now)))
 
     def patched(self, key: Key, value: Object, view: View) -> None:
-        if key != self.key:
-            return
         uid, status = value["metadata"]["uid"], value["status"]
-        before = self.before[1] if self.before and self.before[0] == uid else {}
+        before = self.before.get(uid, {})
         if before.get("run", {}).get("revision") != status.get("run", {}).get("revision"):
             before = {}
         old = {attempt["name"]: attempt for attempt in before.get("attempts", [])}
@@ -178,12 +202,12 @@ class Simulation:
             if old.get(attempt["name"]) != attempt:
                 self.written[uid, attempt["name"]] = self.now
                 self.books.charged[uid, attempt["name"]].append(view.settings)
-        self.before = (uid, status)
+        self.before[uid] = status
         if "run" in status:
             self.told[uid, status["run"]["revision"]] = status
         properties.status_is_sound(before, status)
         if status["phase"] == "Suspended" and not view.lag:
-            properties.no_pod_of_a_held_run_lives(self)
+            properties.no_pod_of_a_held_run_lives(self, uid)
 
     # Time passes, and all goes well.
 
@@ -225,7 +249,7 @@ class Simulation:
             return True
         return False
 
-    def _times(self) -> Iterator[float]:
+    def times(self) -> Iterator[float]:
         for operator in self.operators:
             if operator.due is not None:
                 yield operator.due
@@ -249,7 +273,7 @@ class Simulation:
                 if idle > POLLS and self.status.get("phase") == "Stalled":
                     return
                 continue
-            due = min(self._times(), default=None)
+            due = min(self.times(), default=None)
             if due is None:
                 return
             self.now = max(self.now, due)
@@ -279,9 +303,8 @@ class Simulation:
             operator.deaf = False
             operator.due = self.now
 
-    def end(self) -> None:
-        """From here on all goes well, to the end; then judge it."""
-        self.heal()
+    def finish_upstream(self) -> None:
+        """What is referred to is there, and finished."""
         for other in UPSTREAM[self.kind]:
             key = key_of_kind(other)
             value = self.api.get(key)
@@ -289,6 +312,11 @@ class Simulation:
                 self.api.create(done(other))
             elif value["status"]["phase"] != "Succeeded":
                 self.api.put({**value, "status": {**value["status"], "phase": "Succeeded"}})
+
+    def end(self) -> None:
+        """From here on all goes well, to the end; then judge it."""
+        self.heal()
+        self.finish_upstream()
         self.rest()
         self._release()
         properties.judge(self)

@@ -14,7 +14,7 @@ from cupola_operator import children, reconcile, spot
 from cupola_operator import decide as decide_module
 from cupola_operator.build import configmap
 from cupola_operator.cluster import Conflict
-from cupola_operator.cost import causes, ledger, prices
+from cupola_operator.cost import causes, intervals, ledger, prices
 from cupola_operator.decide import (
     Create,
     Decision,
@@ -152,6 +152,18 @@ def never_ends_the_start_up(patch: Patch) -> None:
         return old and old.model_copy(update={"first_step_at": None})
 
     patch.setattr(timing, "heard", changed(bug, timing.heard))
+
+
+def forgets_when_the_work_of_a_job_began(patch: Patch) -> None:
+    patch.setattr(intervals, "_first_work", lambda said: None)
+
+
+def believes_whatever_pods_say_of_their_start_up(patch: Patch) -> None:
+    def bug(old: Any, time: Any) -> Any:
+        said = time.first_work_at and children.time_of(time.first_work_at)
+        return old._replace(worked=said) if old and said else old
+
+    patch.setattr(ledger, "interval", changed(bug, ledger.interval))
 
 
 def forgets_how_long_it_saved(patch: Patch) -> None:
@@ -343,6 +355,8 @@ BUGS: list[tuple[str, Callable[[Patch], None]]] = [
     ("money equals the truth", believes_in_one_price_for_ever),
     ("money equals the truth", takes_every_node_for_one_that_stays),
     ("money equals the truth", never_ends_the_start_up),
+    ("money equals the truth", forgets_when_the_work_of_a_job_began),
+    ("money equals the truth", believes_whatever_pods_say_of_their_start_up),
     ("money equals the truth", forgets_how_long_it_saved),
     ("money equals the truth", counts_idle_time_as_work),
     ("money equals the truth", drops_what_rounding_leaves),
