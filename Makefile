@@ -30,11 +30,11 @@ test: lint types contracts crds-check ## everything that CI checks
 
 .PHONY: soak
 soak: setup ## real trainings, killed at random times, here and then on a cluster (half an hour)
-	@$(BIN)/pytest -n 0 -m soak -s tests/main_job
+	@$(BIN)/pytest -n 0 -m soak -s tests/main_job tests/trainer/curate
 	@e2e/run -m soak -s
 
 .PHONY: bench-curation
-bench-curation: setup ## curation beside datatrove, on text of Debian packages (10 minutes)
+bench-curation: setup ## curation beside datatrove, on text of Debian packages (half an hour)
 	@$(BIN)/python bench/curation/compare.py
 
 .PHONY: e2e

@@ -4,8 +4,10 @@
 
 Makes 256M tokens below TMPDIR and reads them as training does, in place and from the local cache of
 a bucket; beside it a loop over a numpy.memmap that knows its order already. Then it starts on
-Datasets of 1G and 1T tokens (sparse files), each in a process of its own, and prints seconds until
-the first batch and the memory that it took. Times are CPU times.
+Datasets of 1G, 1T and 10T tokens, of which all but the tokens is real, each in a process of its own,
+and prints seconds until the first batch, the memory that it took, and that after batches from all
+over the Dataset. Pages of files that are mapped are not counted: they go when memory is short. Times
+are CPU times.
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cupola_api.artifact import File, Manifest, canonical, seal
+from cupola_api.artifact import MANIFEST, canonical, hash_file, seal
 from cupola_api.run import ORDER, Hyperparameters, PretrainRun, Shape, WeightedInput, World
 from cupola_api.training import Optimizer, Precision
 from cupola_trainer.pretrain import data
 from cupola_trainer.pretrain.data import Dataset, TrainingData
-from cupola_trainer.shards import INDEX, PIECE_BYTES, Index, write_index, write_shard
+from cupola_trainer.shards import INDEX, PIECE_BYTES, Index, Piece, write_index, write_shard
 from cupola_trainer.storage import S3Place
 from cupola_trainer.storage.pieces import Brought
 from cupola_trainer.stream import Stream
@@ -35,6 +37,9 @@ VOCABULARY = 32_000
 TOKENS = 256 << 20
 SHARD = 16 << 20
 BATCH = 64
+MORE = 500
+"""Batches from all over a simulated Dataset."""
+ZEROS = hashlib.sha256(bytes(PIECE_BYTES)).digest()
 FACTS = {"vocabulary": VOCABULARY, "tokenizerDigest": "sha256:" + "a" * 64}
 
 
@@ -92,34 +97,33 @@ def real(folder: Path) -> WeightedInput:
     return source_of(artifact.uri, artifact.digest)
 
 
-def sparse(folder: Path, tokens: int) -> WeightedInput:
-    """A Dataset of zeros that takes no disk, in shards as Cupola writes them."""
+def simulated(folder: Path, tokens: int) -> WeightedInput:
+    """A Dataset of zeros in shards as Cupola writes them, of which the index and manifest are real."""
     train = folder / "train"
     train.mkdir(parents=True)
     shards, pieces = tokens // SHARD, 2 * SHARD // PIECE_BYTES
-    for number in range(shards):
-        for name in (f"{number:05d}.tokens", f"{number:05d}.ends"):
-            with (train / name).open("wb") as file:
-                file.truncate(2 * SHARD if name.endswith("s") and "tokens" in name else 8)
     count = shards * pieces
     starts = np.arange(count + 1, dtype="<u8") * (PIECE_BYTES // 2)
     with (train / INDEX).open("wb") as file:
         file.write(np.array([count], "<u8").tobytes() + starts.tobytes())
         file.write(np.repeat(np.arange(shards, dtype="<u4"), pieces).tobytes())
-        file.write(hashlib.sha256(bytes(PIECE_BYTES)).digest() * count)
+        file.write(ZEROS * count)
     write_shard(folder / "validation", 0, [[0]], VOCABULARY)
     write_index(folder / "validation", VOCABULARY)
-    files = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            small = path.name == INDEX or path.parent.name == "validation"
-            digest = hashlib.sha256(path.read_bytes()).hexdigest() if small else "0" * 64
-            name = path.relative_to(folder).as_posix()
-            files.append(File(path=name, bytes=path.stat().st_size, sha256=digest))
-    manifest = Manifest(kind="Dataset", run="sha256:" + "0" * 64, facts=FACTS, files=files)
-    text = canonical(manifest.to_json())
-    (folder / "manifest.json").write_bytes(text)
-    return source_of(folder.as_uri(), "sha256:" + hashlib.sha256(text).hexdigest())
+    facts = canonical({"facts": FACTS}).removesuffix(b"}").decode()
+    with (folder / MANIFEST).open("w") as file:
+        file.write(f'{facts},"files":[')
+        for name in sorted(f"{n:05d}.{end}" for n in range(shards) for end in ("ends", "tokens")):
+            file.write(_entry(f"train/{name}", 2 * SHARD, "0" * 64) + ",")
+        small = sorted(path for path in folder.rglob("*") if path.parent != folder)
+        hashed = [(p.relative_to(folder).as_posix(), p.stat().st_size, hash_file(p)) for p in small]
+        file.write(",".join(_entry(*one) for one in hashed))
+        file.write(f'],"format":1,"inputs":[],"kind":"Dataset","run":"sha256:{"0" * 64}"}}')
+    return source_of(folder.as_uri(), "sha256:" + hash_file(folder / MANIFEST))
+
+
+def _entry(path: str, size: int, sha256: str) -> str:
+    return canonical({"bytes": size, "path": path, "sha256": sha256}).decode()
 
 
 def speed(reader: TrainingData, context: int, samples: int) -> float:
@@ -153,33 +157,48 @@ def cached(source: WeightedInput, run: PretrainRun) -> list[Dataset]:
     """The same Dataset as if it lay in a bucket and all had been brought already."""
     (opened,) = data.open_datasets(run)
     folder = Path(source.uri.removeprefix("file://"))
-    place = S3Place("bucket", "train")
-    stream = Stream(place, folder / "train" / INDEX, VOCABULARY, room=1 << 40)
+    place, cache = bucket()
     index = Index(folder / "train" / INDEX, VOCABULARY)
-    cache = Brought(place, 1 << 40)
     for number in range(index.count):
         piece = index.piece(number)
         with (folder / "train" / piece.file).open("rb") as file:
             file.seek(piece.begin)
             cache.path(piece).write_bytes(file.read(piece.size))
-    return [opened._replace(train=stream)]
+    return [in_bucket(opened, place)]
+
+
+def bucket() -> tuple[S3Place, Brought]:
+    place = S3Place("bucket", "train")
+    return place, Brought(place, 1 << 40)
+
+
+def in_bucket(opened: Dataset, place: S3Place) -> Dataset:
+    index = opened.folder / "train" / INDEX
+    return opened._replace(train=Stream(place, index, VOCABULARY, room=1 << 40))
 
 
 def start(folder: str, digest: str) -> None:
     """In a process of its own: open, read a batch, print what it took."""
     begun = time.process_time()
-    before = peak()
+    before = memory()
     run = run_of(source_of(folder, digest), 2048)
+    place, cache = bucket()
+    cache.path(Piece(0, "", 0, 0, ZEROS)).write_bytes(bytes(PIECE_BYTES))
     data.check(run)
-    TrainingData(run, data.open_datasets(run)).read(range(1))
+    (opened,) = data.open_datasets(run)
+    reader = TrainingData(run, [in_bucket(opened, place)])
+    reader.read(range(1))
     took = time.process_time() - begun
-    print(json.dumps([took, peak() - before]))
+    first_batch = memory()
+    for first in range(0, MORE * BATCH, BATCH):
+        reader.read(range(first * 4099, first * 4099 + BATCH))
+    print(json.dumps([took, first_batch - before, memory() - before]))
 
 
-def peak() -> float:
-    """Most memory that this process had, MiB."""
+def memory() -> float:
+    """Memory of this process, without files that it has mapped, MiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
 
 
 def main() -> None:
@@ -199,8 +218,8 @@ def main() -> None:
                 print(f"  {what}")
                 rate = speed(TrainingData(run, datasets), context, samples)
                 print(f"    {rate / peer:.2f} of numpy.memmap")
-        for tokens in (10**9, 10**12):
-            made = sparse(Path(name) / str(tokens), tokens)
+        for tokens in (10**9, 10**12, 10**13):
+            made = simulated(Path(name) / str(tokens), tokens)
             size = (Path(name) / str(tokens) / "train" / INDEX).stat().st_size
             done = subprocess.run(
                 [sys.executable, __file__, made.uri, made.digest],
@@ -210,10 +229,10 @@ def main() -> None:
                 check=True,
                 timeout=600,
             )
-            seconds, memory = json.loads(done.stdout)
+            seconds, more, after = json.loads(done.stdout.splitlines()[-1])
             print(
                 f"{tokens:,} tokens, index of {size / 1e6:.1f} MB: first batch after "
-                f"{seconds:.2f} s, {memory:.0f} MiB more memory"
+                f"{seconds:.2f} s, {more:.0f} MiB more memory; {after:.0f} MiB after {MORE} batches"
             )
 
 

@@ -2,7 +2,7 @@
 
     python corpus.py FOLDER
 
-Needs apt-get and dpkg-deb (no root), and resiliparse for HTML. A document is a page of HTML without
+Needs apt-get and dpkg-deb of Debian 12 (no root), and resiliparse for HTML. A document is a page of HTML without
 its navigation, a plain text, a manual page's or a dictionary's entries by the hundred. Nothing is
 filtered but binary files and what is not English by its package: junk and copies are left in, for
 there is work to be done.
@@ -82,7 +82,11 @@ def unpack(package: str, scratch: Path) -> Path:
     """Download a package and unpack it, below `scratch`."""
     root = scratch / package
     root.mkdir()
-    subprocess.run(["apt-get", "download", "-qq", package], cwd=root, check=True, timeout=600)
+    words = ["apt-get", "-o", "APT::Sandbox::User=root", "download", "-qq", package]
+    if subprocess.run(words, cwd=root, timeout=600, check=False).returncode:
+        sys.exit(
+            f"corpus: apt-get cannot fetch {package}; this needs Debian 12 and `apt-get update`"
+        )
     archive = next(root.glob("*.deb"))
     subprocess.run(["dpkg-deb", "-x", archive.name, "."], cwd=root, check=True, timeout=600)
     archive.unlink()

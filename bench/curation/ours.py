@@ -1,6 +1,6 @@
-"""Cupola's curation of a sample of the corpus, one core: seconds of CPU of each stage and of the chain, as JSON.
+"""Cupola's curation of the corpus, one core: seconds of CPU of each stage and of the chain, as JSON.
 
-    python ours.py SAMPLE SCRATCH
+    python ours.py PART WHOLE SCRATCH
 
 The chain is the pods of a Dataset, each a process, as a cluster runs them: list, clean, dedup,
 tokenise, publish. The time of a pod is that of its process, the start of Python included. The rules
@@ -8,7 +8,9 @@ alone are measured over the documents in memory, as `clean` calls them; near-ded
 Dataset with it takes more, up to its stage `dedup`, than one without; tokenise alone is that pod of
 a Dataset that keeps all. The tokenizer is trained before, on the same documents, and not counted:
 the peer takes it as it is. Private data is looked for as the peer does, e-mail and IP addresses, and
-once more of all kinds; the chain looks for all.
+once more of all kinds; the chain looks for all. The rules of quality are Gopher's alone, as the
+peer's. The stages alone take the folder PART, the chain takes WHOLE; what the rules drop is printed
+too.
 """
 
 from __future__ import annotations
@@ -27,18 +29,23 @@ from typing import Any
 
 from cupola_api.artifact import read_manifest
 from cupola_api.dataset import PiiKind
+from cupola_api.filters import Quality
 from cupola_api.run import CurateRun, Input, ListRun, dump
 from cupola_trainer import curate
 from cupola_trainer.curate import pii
 from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.filters import gopher, repetition
+from cupola_trainer.curate.filters.quality import judge
 from cupola_trainer.curate.texts import Texts
 
 BATCH = 1 << 18
 """Characters that `clean` works on at a time."""
 
 VOCABULARY = 32_000
-WHOLE = {"quality": {}, "pii": {}, "dedup": {}}
+GOPHER = {"skip": ["terminal-punctuation", "lorem-ipsum", "curly-bracket"]}
+"""The rules for prose without those that are C4's."""
+
+CHAIN = {"quality": GOPHER, "pii": {}, "dedup": {}}
 QUALITY = (
     gopher.word_length,
     gopher.symbols,
@@ -51,30 +58,46 @@ REPETITION = (repetition.line_shares, repetition.n_gram_shares)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sample", type=Path, help="folder of JSON lines")
+    parser.add_argument("part", type=Path, help="folder of JSON lines")
+    parser.add_argument("whole", type=Path, help="folder of JSON lines")
     parser.add_argument("scratch", type=Path)
     asked = parser.parse_args()
     shutil.rmtree(asked.scratch, ignore_errors=True)
     asked.scratch.mkdir(parents=True)
-    first = chain(asked.sample, asked.scratch / "first", {}, {"vocab_size": VOCABULARY})
+    first = chain(asked.part, asked.scratch / "first", {}, {"vocab_size": VOCABULARY})
     given = {"tokenizer": first["tokenizer"]}
-    bare = chain(asked.sample, asked.scratch / "bare", {}, given)
-    unique = chain(asked.sample, asked.scratch / "unique", {"dedup": {}}, given)
-    whole = chain(asked.sample, asked.scratch / "whole", WHOLE, given)
+    bare = chain(asked.part, asked.scratch / "bare", {}, given)
+    unique = chain(asked.part, asked.scratch / "unique", {"dedup": {}}, given)
+    whole = chain(asked.whole, asked.scratch / "whole", CHAIN, given)
     up_to_dedup = ("clean", "dedup")
     seconds = {
-        **rules(asked.sample),
+        **rules(asked.part),
         "dedup": sum(unique["seconds"][one] - bare["seconds"][one] for one in up_to_dedup),
         "tokenise": bare["seconds"]["tokenise"],
         "chain": sum(whole["seconds"].values()),
     }
-    facts = {"kept": whole["kept"], "stages": whole["seconds"], "tokenizer": given["tokenizer"].uri}
-    json.dump({"seconds": seconds, **facts}, sys.stdout)
+    judged = verdicts(asked.whole)
+    dropped = {name: rule for name, rule in judged.items() if rule}
+    left = {
+        "read": whole["read"],
+        "after quality": len(judged) - len(dropped),
+        "after dedup": whole["kept"],
+    }
+    facts = {"left": left, "stages": whole["seconds"], "tokenizer": given["tokenizer"].uri}
+    json.dump({"seconds": seconds, "dropped": dropped, **facts}, sys.stdout)
 
 
-def rules(sample: Path) -> dict[str, float]:
+def verdicts(folder: Path) -> dict[str, str | None]:
+    """For each document, by name, the rule of quality that drops it; this is not timed."""
+    quality = Quality.model_validate(GOPHER)
+    names, texts = zip(*documents(folder), strict=True)
+    rules = [rule for batch in batches(texts, BATCH) for rule in judge(batch, quality).rules]
+    return dict(zip(names, rules, strict=True))
+
+
+def rules(folder: Path) -> dict[str, float]:
     """Seconds of each family of rules over all documents."""
-    parts = list(batches(texts_of(sample), BATCH))
+    parts = list(batches((text for _, text in documents(folder)), BATCH))
     for rule in (*QUALITY, *REPETITION):
         rule(Texts(parts[0]))  # what is made at the first document is not counted
     pii.redact(parts[0][0], set(PiiKind))
@@ -99,11 +122,14 @@ def rules(sample: Path) -> dict[str, float]:
     return {name: timed(one) for name, one in work.items()}
 
 
-def texts_of(sample: Path) -> Iterator[str]:
-    """The documents."""
-    for path in sorted(sample.glob("*.jsonl")):
-        for line in path.open(encoding="utf-8"):
-            yield json.loads(line)["text"]
+def documents(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and text of each document that has text."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                record = json.loads(line)
+                if record["text"].strip():
+                    yield record["id"], record["text"]
 
 
 def chain(
@@ -147,6 +173,7 @@ def chain(
     manifest, artifact = read_manifest(folder)
     return {
         "seconds": spent,
+        "read": manifest.facts["documentsRead"],
         "kept": manifest.facts["documentsKept"],
         "tokenizer": Input(
             kind="Dataset", name=output.name, uri=artifact.uri, digest=artifact.digest

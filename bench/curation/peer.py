@@ -1,11 +1,12 @@
-"""datatrove on a sample of the corpus, one core: seconds of CPU of each stage and of the chain, as JSON.
+"""datatrove on the corpus, one core: seconds of CPU of each stage and of the chain, as JSON.
 
-    python peer.py SAMPLE TOKENIZER SCRATCH
+    python peer.py PART WHOLE TOKENIZER SCRATCH
 
 Runs in an environment of its own, see `make bench-curation`. The stages are those that Cupola has,
 with datatrove's defaults, which are the rules of the papers: Gopher quality, Gopher repetition,
 private data (e-mail and IP addresses, all it knows), near-dedup in 14 bands of 8 hashes of word
-5-grams, and encoding with the tokenizer that Cupola trained.
+5-grams, and encoding with the tokenizer that Cupola trained. The stages alone take the folder PART,
+the chain takes WHOLE; what its filters drop is printed too, with the rule.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import logging
 import shutil
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from datatrove.data import Document
 from datatrove.pipeline.dedup import (
@@ -39,21 +41,43 @@ BANDS = 14
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sample", type=Path, help="folder of JSON lines")
+    parser.add_argument("part", type=Path, help="folder of JSON lines")
+    parser.add_argument("whole", type=Path, help="folder of JSON lines")
     parser.add_argument("tokenizer", type=Path, help="tokenizer.json")
     parser.add_argument("scratch", type=Path)
     asked = parser.parse_args()
     logger.remove()
     logging.disable()
     shutil.rmtree(asked.scratch, ignore_errors=True)
-    documents = list(JsonlReader(str(asked.sample)).run(None, 0, 1))
+    documents = list(JsonlReader(str(asked.part)).run(None, 0, 1))
     warm(documents[:3])
-    kept = alone(documents, asked.scratch / "alone", asked.tokenizer)
-    whole, left = timed(lambda: chain(asked.sample, asked.scratch / "chain", asked.tokenizer))
-    json.dump(
-        {"seconds": {**kept, "chain": whole}, "kept": left},
-        sys.stdout,
+    seconds = alone(documents, asked.scratch / "alone", asked.tokenizer)
+    del documents
+    dropped = Dropped()
+    whole, left = timed(
+        lambda: chain(asked.whole, asked.scratch / "chain", asked.tokenizer, dropped)
     )
+    json.dump(
+        {"seconds": {**seconds, "chain": whole}, "left": left, "dropped": dropped.rules}, sys.stdout
+    )
+
+
+class Dropped:
+    """Notes what filters drop: a writer that only remembers names and rules."""
+
+    def __init__(self) -> None:
+        self.rules: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, document: Document, rank: int) -> None:
+        """As datatrove calls a writer."""
+        del rank
+        self.rules[document.id] = str(document.metadata["filter_reason"])
 
 
 def warm(documents: list[Document]) -> None:
@@ -98,21 +122,23 @@ def encode(documents: Iterable[Document], target: Path, tokenizer: Path) -> None
     exhaust(step.run(documents, 0, 1) or ())
 
 
-def chain(source: Path, scratch: Path, tokenizer: Path) -> int:
+def chain(source: Path, scratch: Path, tokenizer: Path, dropped: Dropped) -> dict[str, int]:
     """From JSON lines to shuffled tokens, as its example for FineWeb does it; documents that stay."""
-    texts = JsonlReader(str(source)).run(None, 0, 1)
-    good = GopherQualityFilter().run(GopherRepetitionFilter().run(texts, 0, 1), 0, 1)
-    clean = str(scratch / "clean")
-    exhaust(JsonlWriter(clean).run(PIIFormatter().run(good, 0, 1), 0, 1))
-    left: list[int] = [0]
+    left: Counter[str] = Counter()
 
-    def counted() -> Iterator[Document]:
-        for one in unique(lambda: JsonlReader(clean).run(None, 0, 1), scratch / "dedup"):
-            left[0] += 1
+    def counted(stage: str, documents: Iterable[Document]) -> Iterator[Document]:
+        for one in documents:
+            left[stage] += 1
             yield one
 
-    encode(counted(), scratch / "tokens", tokenizer)
-    return left[0]
+    texts = counted("read", JsonlReader(str(source)).run(None, 0, 1))
+    once = GopherRepetitionFilter(exclusion_writer=dropped).run(texts, 0, 1)
+    good = counted("after quality", GopherQualityFilter(exclusion_writer=dropped).run(once, 0, 1))
+    clean = str(scratch / "clean")
+    exhaust(JsonlWriter(clean).run(PIIFormatter().run(good, 0, 1), 0, 1))
+    alone = unique(lambda: JsonlReader(clean).run(None, 0, 1), scratch / "dedup")
+    encode(counted("after dedup", alone), scratch / "tokens", tokenizer)
+    return left
 
 
 def exhaust(documents: Iterable[object]) -> None:

@@ -16,11 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-import polars as pl
-
 from cupola_api.run import CurateRun, ListRun
 from cupola_trainer import curate
-from cupola_trainer.curate import dedup, rows, work
+from cupola_trainer.curate import dedup, keep, rows, work
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
@@ -50,20 +48,22 @@ def main() -> None:
             "seed": 0,
         }
     )
-    dedup._make_tokenizer = lambda _run, place, *_: no_tokenizer(place)  # noqa: SLF001
+    dedup._make_tokenizer = lambda _run, done, *_: no_tokenizer(done / "tokenizer")  # noqa: SLF001
     for stage, count in (("clean", run.parts), ("dedup", run.ranges)):
         for index in range(count):
             os.environ["JOB_COMPLETION_INDEX"] = str(index)
             curate.main(run, argparse.Namespace(stage=stage))
     seconds = time.process_time() - begun
-    keep = pl.read_parquet(Path(str(work.stage_folder(run, "dedup"))) / rows.KEEP)
-    folders = [Path(str(work.stage_folder(run, "clean", part))) for part in range(run.parts)]
+    staying = keep.read(Path(str(work.stage_folder(run, "dedup")))).collect()
+    parts = range(run.parts)
+    folders = {part: Path(str(work.stage_folder(run, "clean", part))) for part in parts}
     by_text: dict[str, list[str]] = {}
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.open(encoding="utf-8"):
             record = json.loads(line)
             by_text.setdefault(record["text"], []).append(record["id"])
-    kept = [by_text[text].pop(0) for texts in rows.texts_at(folders, keep) for text in texts]
+    texts = (text for found in rows.texts_at(folders, staying) for text in found["text"])
+    kept = [by_text[text].pop(0) for text in texts]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print("\n" + json.dumps({"kept": kept, "seconds": seconds, "peak": peak}))
 

@@ -3,8 +3,9 @@
     python compare.py FOLDER
 
 Prints, for each rule alone, how many documents both drop and how many only one of the two, with
-datatrove's own words and with words as Cupola has them, and seconds of CPU. `bench/curation` makes
-the environment of the peer; a folder of its corpus serves as documents.
+datatrove's own words and with words as Cupola has them; how many all rules of Gopher together keep;
+how the rules about n-grams come to agree; and seconds of CPU. `bench/curation` makes the environment
+of the peer; a folder of its corpus serves as documents.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 
 CLEANED = {"unpunctuated-lines", "short-lines", "repeated-lines", "list-like"}
 """Rules that look at what is left of documents: datatrove drops some before it comes to them."""
+
+C4 = {"lorem-ipsum", "curly-bracket", "few-sentences"}
+"""Rules that Gopher does not have."""
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "curation"))
@@ -35,6 +39,9 @@ def main() -> None:
     theirs = said(peer, "peer.py", str(asked.folder))
     alike = said(peer, "peer.py", str(asked.folder), "--words", "white-space")
     show(ours, theirs, alike)
+    show_gopher(ours, theirs, alike)
+    show_n_grams(ours, alike, said(peer, "peer.py", str(asked.folder), "--n-grams"))
+    show_speed(ours, theirs)
 
 
 def said(python: str, script: str, *arguments: str) -> dict[str, Any]:
@@ -52,8 +59,7 @@ def said(python: str, script: str, *arguments: str) -> dict[str, Any]:
 
 
 def show(ours: dict[str, Any], theirs: dict[str, Any], alike: dict[str, Any]) -> None:
-    size = ours["bytes"] / 1e6
-    print(f"{len(ours['cleaned']):,} documents, {size:.1f} MB\n")
+    print(f"{len(ours['cleaned']):,} documents, {ours['bytes'] / 1e6:.1f} MB\n")
     print(f"{'':<32}{'both':>7}{'only we':>9}{'only they':>11}   with our words:")
     measured = {i for i, text in enumerate(theirs["cleaned"]) if text is not None}
     for name in theirs["dropped"]:
@@ -68,6 +74,42 @@ def show(ours: dict[str, Any], theirs: dict[str, Any], alike: dict[str, Any]) ->
     both = [(a, b) for a, b in pairs if b is not None]
     equal = sum(a == b for a, b in both)
     print(f"\nlines taken out: {equal:,} of {len(both):,} documents are the same in both")
+
+
+def show_gopher(ours: dict[str, Any], theirs: dict[str, Any], alike: dict[str, Any]) -> None:
+    """What all of Gopher's rules together keep, and what those keep that do not look at n-grams."""
+    print(f"\n{'documents that Gopher keeps':<32}{'both':>7}{'only we':>9}{'only they':>11}")
+    simple = [name for name in theirs["dropped"] if name not in CLEANED | C4 and "gram" not in name]
+    grams = [name for name in theirs["dropped"] if "gram" in name]
+    for title, names, other in (
+        ("all rules", simple + grams, theirs),
+        ("all rules, with our words", simple + grams, alike),
+        ("without n-grams", simple, theirs),
+        ("without n-grams, with our words", simple, alike),
+    ):
+        mine, its = (_kept(one, names, len(ours["cleaned"])) for one in (ours, other))
+        print(f"{title:<32}{len(mine & its):>7,}{len(mine - its):>9,}{len(its - mine):>11,}")
+
+
+def _kept(found: dict[str, Any], names: list[str], documents: int) -> set[int]:
+    return {*range(documents)}.difference(*(found["dropped"][name] for name in names))
+
+
+def show_n_grams(
+    ours: dict[str, Any], alike: dict[str, Any], steps: dict[str, list[list[int]]]
+) -> None:
+    """In how many documents the rules about n-grams differ, step by step (N_GRAMS of peer.py)."""
+    print(
+        f"\n{'documents that differ':<24}{'white space':>13}{'no marks':>10}{'words':>8}{'all':>6}"
+    )
+    for name, found in steps.items():
+        mine = {*ours["dropped"][name]}
+        counts = [len(mine ^ {*one}) for one in (alike["dropped"][name], *found)]
+        print(f"{name:<24}{counts[0]:>13,}{counts[1]:>10,}{counts[2]:>8,}{counts[3]:>6,}")
+
+
+def show_speed(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    size = ours["bytes"] / 1e6
     print(f"\n{'MB a second of CPU':<24}{'Cupola':>8}{'datatrove':>11}{'ratio':>8}")
     for name, seconds in ours["seconds"].items():
         rate = f"{name:<24}{size / seconds:>8.1f}"

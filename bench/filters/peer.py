@@ -1,17 +1,22 @@
 """datatrove's filters on a folder of documents: which documents each rule alone drops, as JSON.
 
-    python peer.py FOLDER [--words white-space]
+    python peer.py FOLDER [--words white-space | --n-grams]
 
 The words are those that datatrove finds (spaCy's rules for English), or runs of anything but white
-space, as Cupola has them: what changes between the two is due to words.
+space, as Cupola has them: what changes between the two is due to words. With --n-grams, only what
+the rules about n-grams of words drop, as one after the other what they count becomes what Cupola
+counts.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+import string
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +101,56 @@ def rules() -> dict[str, Any]:
     }
 
 
+N_GRAMS = (
+    "words without marks",
+    "characters of words",
+    "one n-gram repeats nothing, each character once",
+)
+"""What changes in the rules about n-grams, one on top of the other, from words as white space cuts them."""
+
+_WORD = re.compile("[\u0800-\U0010ffff]|[0-9A-Za-z_\x80-\u07ff]+")
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def n_grams(texts: list[str]) -> dict[str, list[list[int]]]:
+    """For each rule about n-grams and each step of N_GRAMS, the documents that it drops."""
+    limits = {f"top-{n}-gram": (n, share) for n, share in ((2, 0.2), (3, 0.18), (4, 0.16))}
+    limits |= {f"repeated-{n}-grams": (n, (20 - n) / 100) for n in range(5, 11)}
+    dropped: dict[str, list[list[int]]] = {name: [[] for _ in N_GRAMS] for name in limits}
+    for number, text in enumerate(texts):
+        words = _WORD.findall(text.translate(_LOWER))
+        size = sum(map(len, words)) or 1
+        for name, (n, limit) in limits.items():
+            if len(words) < n:
+                continue
+            grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+            if name.startswith("top"):
+                joined = repetition.find_top_duplicate([" ".join(gram) for gram in grams])
+                plain = repetition.find_top_duplicate(["".join(gram) for gram in grams])
+                ours = max(
+                    (len("".join(g)) * k for g, k in Counter(grams).items() if k > 1), default=0
+                )
+            else:
+                joined = plain = repetition.find_all_duplicate(words, n)
+                ours = _inside_repeated(words, grams)
+            shares = (joined / len(text), plain / size, ours / size)
+            for found, share in zip(dropped[name], shares, strict=True):
+                if share > limit:
+                    found.append(number)
+    return dropped
+
+
+def _inside_repeated(words: list[str], grams: list[tuple[str, ...]]) -> int:
+    """Characters of the words that are inside an n-gram that came before."""
+    seen: set[tuple[str, ...]] = set()
+    inside: set[int] = set()
+    for place, gram in enumerate(grams):
+        if gram in seen:
+            inside.update(range(place, place + len(gram)))
+        seen.add(gram)
+    return sum(len(words[place]) for place in inside)
+
+
 def drops(one: Any, text: str) -> bool:
     """Whether a filter drops a document; what it cannot take (no words, no lines) counts as dropped."""
     try:
@@ -109,8 +164,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="of JSON lines")
     parser.add_argument("--words", choices=("spacy", "white-space"), default="spacy")
+    parser.add_argument("--n-grams", action="store_true")
     asked = parser.parse_args()
     texts = documents(asked.folder)
+    if asked.n_grams:
+        json.dump(n_grams(texts), sys.stdout)
+        return
     c4_lines = c4.C4QualityFilter(filter_no_terminal_punct=False, min_num_sentences=-1)
     whole = {
         "c4": [c4.C4QualityFilter(filter_no_terminal_punct=False)],
