@@ -17,6 +17,7 @@ from cupola_api import API_VERSION, crd
 from cupola_api.common import PLACE
 from cupola_api.dataset import SOURCE
 from cupola_api.kinds import KINDS
+from cupola_api.synthetic import COMMIT, URL
 
 PLACES = [
     *("store:///a", "file:///a/b", "store:///../../etc", "store:///%2e%2e/x", "file:///a?b#c"),
@@ -98,6 +99,10 @@ PATTERNS: dict[str, list[str]] = {
     r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$": ["runs", "a.b", "x" * 253],
     r"^[A-Za-z_][A-Za-z0-9_]{0,127}$": ["A", "_", "NCCL_DEBUG", "RANK", "HF_TOKEN", "A" * 128],
     r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$": ["p", "m", "mmlu", "A_b.c-D", "9" * 63],
+    COMMIT: ["hf://org/name@" + "0" * 40, "hf://a.b/c_d@" + "f" * 40],
+    URL: ["http://a", "https://models.example.com:8443/v1", "https://127.0.0.1/a/b.c~d"],
+    r"^[^\x00-\x20\x7f]+$": ["writer-large", "org/name:tag", "名前"],
+    r"^[-._a-zA-Z0-9]+$": ["key", "a.b_c-D", ".", "9" * 253],
     r"^[a-z][a-z0-9_]{0,62}$": ["acc", "perplexity", "a" * 63],
 }
 """Texts that match each pattern of the API, the extreme ones among them."""
@@ -295,7 +300,8 @@ def _length(rng: random.Random, value: Any, place: Place, found: list[Place]) ->
     else:
         most = place.schema.get("maxItems", 10)
         item = valid(rng, place.schema["items"])
-        place.put([item] * rng.choice([0, most, most + 1]))
+        many = rng.choice([0, most, most + 1])
+        place.put([copy.deepcopy(item) for _ in range(many)])
     return f"{place.at} {len(place.inside[place.at])}"
 
 

@@ -56,6 +56,7 @@ CHAINS: dict[str, tuple[Policy, ...]] = {
         hold.before_start,
         permitted.unreachable,
         permitted.not_allowed,
+        pools.unfit,
         references.circular,
         references.waiting,
         admission.refused,

@@ -36,7 +36,7 @@ def refused(world: World) -> Verdict | None:
         return None
     spec: Control = world.resource.spec
     first = pools.chosen(world)
-    places = (first, *pools.others(world, first))
+    places = (first, *pools.others(world, first), *pools.to_write(world))
     if spec.budget and (unpriced := [one for one in places if one.price is None]):
         return _unpriced(unpriced[0])
     plan = world.status.plan

@@ -8,6 +8,7 @@ from cupola_api.evaluation import Evaluation
 from cupola_api.finetune import FineTune
 from cupola_api.pretrainjob import PretrainJob
 from cupola_api.synthetic import Synthetic
+from cupola_operator.build.synthetic import STAGE, synthetic
 from cupola_operator.children import Resolved
 from cupola_operator.decide.verdict import Verdict, stalled
 from cupola_operator.plan import Refused, pool
@@ -26,6 +27,7 @@ def unfit(world: World) -> Verdict | None:
         return None
     try:
         others(world, chosen(world))
+        to_write(world)
     except Refused as refused:
         return stalled(refused.reason, refused.message)
     return None
@@ -52,6 +54,12 @@ def writing(world: World, asked: Synthetic) -> Pool:
     if asked.model.endpoint:
         return chosen(world)
     return pool.choose(world.settings, asked.pools, gpus=1)
+
+
+def to_write(world: World) -> list[Pool]:
+    """The pool of a model that is still to write. Raises Refused if none can take it."""
+    asked = None if world.is_resolved(STAGE) else synthetic(world)
+    return [writing(world, asked)] if asked else []
 
 
 def others(world: World, first: Pool) -> list[Pool]:

@@ -11,6 +11,7 @@ from cupola_api.evaluation import Evaluation
 from cupola_api.finetune import FineTune
 from cupola_api.run import GenerateRun
 from cupola_operator.build.run import model_summary
+from cupola_operator.build.synthetic import synthetic
 from cupola_operator.cluster import Key
 from cupola_operator.decide.resolve import GENERATION
 from cupola_operator.decide.verdict import Verdict, stalled
@@ -101,8 +102,9 @@ def tokenizers_differ(world: World) -> Verdict | None:
 
 
 def _open(world: World) -> bool:
-    """Whether the run, of a Dataset its curation, is still to be resolved."""
-    return not world.is_resolved()
+    """Whether the run, of a Dataset its curation or what a model writes for it, is to be resolved."""
+    writes = synthetic(world) is not None and not world.is_resolved(GENERATION)
+    return writes or not world.is_resolved()
 
 
 def _taken(world: World) -> set[Key]:

@@ -119,7 +119,7 @@ def shared(folders: Sequence[Path], number: int, target: Path, scratch: Path) ->
             together = pl.concat([seen, counted]).group_by("value", "content")
             seen = together.agg(pl.col("count").sum())
         several = seen.filter(pl.col("count") > 1).select("value", "content")
-        several = several.with_row_index("group")
+        several = several.sort("value", "content").with_row_index("group")
         for index, group in enumerate(groups(files, _PIECE)):
             found = pl.read_parquet(group).join(
                 several, on=("value", "content"), maintain_order="left"

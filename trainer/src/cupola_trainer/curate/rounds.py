@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cupola_api.mixing import SourceMix
+from cupola_api.outcome import FailureClass
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import mixing
 from cupola_trainer.curate.mixing import DRAWN, Piece
+from cupola_trainer.pod import PodFailure
 from cupola_trainer.shards import TokenArray, dtype_for, write_shard
 
 SUFFIX = ".drawn"
@@ -41,8 +43,8 @@ class Mixed(NamedTuple):
 
 def largest(sources: list[SourceMix]) -> list[SourceMix]:
     """Those with the largest shares, as many as a summary has room for; in their order."""
-    least = sorted((max(one.wanted, one.reached) for one in sources), reverse=True)[:_MOST][-1]
-    return [one for one in sources if max(one.wanted, one.reached) >= least][:_MOST]
+    first = sorted(range(len(sources)), key=lambda i: -max(sources[i].wanted, sources[i].reached))
+    return [sources[i] for i in sorted(first[:_MOST])]
 
 
 def write_drawn(
@@ -72,6 +74,12 @@ def mix_shards(run: CurateRun, shards: Sequence[Path], target: Path, vocabulary:
     given = mixing.targets(sizes.tolist(), shares, wish)
     copies = mixing.copies(sizes.tolist(), given, partial(map, _piece, shards))
     rounds = max(one.whole + (one.limit > 0) for one in copies)
+    if not rounds:
+        raise PodFailure(
+            "MixtureEmpty",
+            f"spec.mixing.tokens {wish.tokens} is less than half of a document; raise it",
+            FailureClass.USER,
+        )
     written = np.zeros(len(run.sources), np.int64)
     documents = number = 0
     for turn in range(rounds):

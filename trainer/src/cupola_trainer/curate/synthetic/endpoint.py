@@ -61,6 +61,13 @@ class Service:
         self._seconds = quantities.seconds(endpoint.timeout)
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if key := os.environ.get(ENDPOINT_KEY, "").strip():
+            if not re.fullmatch(r"[\x21-\x7e]+", key):  # the words of http.client would repeat it
+                raise PodFailure(
+                    "EndpointKeyInvalid",
+                    f"the key of the endpoint ({ENDPOINT_KEY}) is not one word of ASCII; see to the entry "
+                    "of the Secret that synthetic.model.endpoint.key names",
+                    FailureClass.USER,
+                )
             self._headers["Authorization"] = f"Bearer {key}"
         self._pool = urllib3.PoolManager(maxsize=run.concurrency, retries=False)
         self.host = urlsplit(endpoint.url).netloc
@@ -205,5 +212,5 @@ def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
         return float(said)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(said).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -139,6 +139,10 @@ def _answers(
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     limits = [min(run.max_tokens, context - len(prompt)) for prompt in prompts]
+    if len(batch) > 1 and width + max(limits) > context:  # a short prompt beside a long one
+        middle = len(batch) // 2
+        halves = batch[:middle], batch[middle:]
+        return [one for half in halves for one in _answers(run, model, tokenizer, half)]
     with torch.inference_mode():
         output = cast("Any", model).generate(
             input_ids=ids.to(model.device),

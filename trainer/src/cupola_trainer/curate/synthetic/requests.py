@@ -46,7 +46,7 @@ def prompt_of(run: GenerateRun, number: int, documents: int) -> Prompt:
 
     Prompts take turns; a document that comes again gets the next one.
     """
-    return run.prompts[(number + number // documents) % len(run.prompts)]
+    return run.prompts[(number % documents + number // documents) % len(run.prompts)]
 
 
 def request(run: GenerateRun, number: int, prompt: Prompt, document: int, text: str) -> Request:
