@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from cupola_api import metrics
+from cupola_api.outcome import Resumed
 from cupola_trainer.pace import Pace
 from cupola_trainer.timesheet import Timesheet
 
@@ -28,7 +29,7 @@ def test_the_first_step_and_saves_are_left_out_of_the_time_of_steps() -> None:
 
 def test_the_termination_message_holds_the_mean_of_the_steps() -> None:
     times = iter([0.0, 5.0, 7.0, 7.0, 30.0, 31.0, 32.333333333])
-    sheet = Timesheet(lambda: next(times), lambda: 1e9)
+    sheet = Timesheet(Resumed(step=0), lambda: next(times), lambda: 1e9)
     sheet.step()
     assert sheet.timing(finished=False).step_seconds is None
     sheet.pace.step()

@@ -6,28 +6,30 @@ from itertools import count
 import pytest
 
 from cupola_api import metrics
-from cupola_api.outcome import Timing
+from cupola_api.outcome import Resumed, Timing
 from cupola_trainer import timesheet
 from cupola_trainer.timesheet import Timesheet
+
+RESUMED = Resumed(step=40, saved_at=1_799_999_999.5, passed_over=1)
 
 
 @pytest.fixture
 def sheet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Timesheet]:
     monkeypatch.setattr(timesheet, "_open", None)
     ticks = count(100)
-    return Timesheet(clock=lambda: float(next(ticks)), now=lambda: 1_800_000_000.12345)
+    return Timesheet(RESUMED, clock=lambda: float(next(ticks)), now=lambda: 1_800_000_000.12345)
 
 
 def test_before_the_first_step_nothing_is_served_and_no_step_is_said(sheet: Timesheet) -> None:
     assert sheet.metrics() == {}
-    assert timesheet.said() == Timing()
+    assert timesheet.said() == Timing(resumed=RESUMED)
 
 
 def test_the_first_step_alone_ends_the_start_up(sheet: Timesheet) -> None:
     assert sheet.step()
     assert not sheet.step()
     assert sheet.metrics()[metrics.FIRST_STEP_TIME] == 1_800_000_000.12345
-    assert timesheet.said() == Timing(first_step_at=1_800_000_000.123)
+    assert timesheet.said() == Timing(first_step_at=1_800_000_000.123, resumed=RESUMED)
 
 
 def test_seconds_of_saving_add_up(sheet: Timesheet) -> None:

@@ -17,7 +17,16 @@ from cupola_api.evaluation import Score
 from cupola_api.synthetic import SyntheticSummary
 from cupola_api.training import ModelSummary
 
-__all__ = ["MAX_BYTES", "FailureClass", "Listing", "Outcome", "OutcomeKind", "Timing", "read"]
+__all__ = [
+    "MAX_BYTES",
+    "FailureClass",
+    "Listing",
+    "Outcome",
+    "OutcomeKind",
+    "Resumed",
+    "Timing",
+    "read",
+]
 
 MAX_BYTES = 4096
 
@@ -52,6 +61,14 @@ class Worked(Model):
     )
 
 
+class Resumed(Model):
+    """What an attempt of a training went on from."""
+
+    step: int = Field(ge=0, le=2**53, description="Of the checkpoint; 0: it began anew.")
+    saved_at: float = Field(0, ge=0, le=LATEST, description="When that was complete, Unix time.")
+    passed_over: int = Field(0, ge=0, le=2**53, description="Newer checkpoints, damaged.")
+
+
 class Timing(Model):
     """What rank 0 of a training says of its time in this attempt: see `metrics`."""
 
@@ -61,6 +78,7 @@ class Timing(Model):
     step_seconds: float | None = Field(
         None, gt=0, le=LATEST, description="Mean of its steps, the first one and saves left out."
     )
+    resumed: Resumed | None = Field(None, description="Where it went on from.")
 
 
 class Outcome(Model):

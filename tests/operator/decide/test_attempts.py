@@ -7,7 +7,7 @@ import pytest
 
 from cupola_api import metrics
 from cupola_api.common import Attempt, PodTime, Progress
-from cupola_api.outcome import Outcome, OutcomeKind
+from cupola_api.outcome import Outcome, OutcomeKind, Resumed, Timing
 from cupola_operator.children import Job, Placement, Pod, Resolved, text_of
 from cupola_operator.cluster import Key, key_of
 from cupola_operator.decide.attempts import Step, drive
@@ -382,6 +382,12 @@ def test_where_the_next_one_goes_on_from_is_what_was_lost(
         assert attempts[1].resumed_step == step
     silent = bench(attempts=step_2.status.attempts, now=now, **running).status.attempts
     assert silent[0] == step_2.status.attempts[0]
+    resumed = Resumed(step=step, saved_at=said[metrics.RESUMED_TIME])
+    outcome = Outcome(outcome=OutcomeKind.STOPPED, timing=Timing(resumed=resumed))
+    over = pod(number=2, started=kit.START, finished=now, terminal=True, outcome=outcome)
+    never_asked = bench(attempts=[first], now=now, jobs=(job(2),), pods=(over,)).status.attempts
+    assert (never_asked[0].checkpoint_step, never_asked[0].wasted) == wasted
+    assert never_asked[1].resumed_step == step
 
 
 def test_a_later_checkpoint_does_not_tell_of_what_was_lost_before_it(bench: Any, kit: Any) -> None:

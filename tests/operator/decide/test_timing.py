@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import pytest
 
 from cupola_api import metrics
 from cupola_api.common import Attempt
-from cupola_api.outcome import Outcome, OutcomeKind, Timing
+from cupola_api.outcome import Outcome, OutcomeKind, Resumed, Timing
 from cupola_api.spent import Told
 from cupola_operator.children import Pod, text_of
 from cupola_operator.decide import timing
@@ -89,3 +90,35 @@ def test_a_pod_that_did_no_step_does_not_unsay_when_the_first_one_was(kit: Any) 
 def test_a_job_without_checkpoints_says_nothing_of_its_time(kit: Any, running: list[Pod]) -> None:
     stage = cast("Stage", SimpleNamespace(checkpoints=False))
     assert heard(kit, running, stage=stage, served=first(kit)) is None
+
+
+GONE_ON = {metrics.RESUMED_STEP: 40.0, metrics.RESUMED_TIME: 1e9, metrics.PASSED_OVER: 2.0}
+
+
+def origin(pods: list[Pod], served: dict[str, float], *, saves: bool = True) -> Any:
+    world = cast("Any", SimpleNamespace(metrics=served))
+    return timing.resumed(world, cast("Stage", SimpleNamespace(checkpoints=saves)), pods)
+
+
+def test_where_a_running_attempt_went_on_from_is_served(running: list[Pod]) -> None:
+    assert origin(running, GONE_ON) == Resumed(step=40, saved_at=1e9, passed_over=2)
+    assert origin(running, {metrics.RESUMED_STEP: 0.0}) == Resumed(step=0)
+    assert origin(running, {metrics.RESUMED_TIME: 1e9}) is None
+    assert origin(running, GONE_ON, saves=False) is None
+    assert origin([Pod(name="m", uid="m", terminal=True)], GONE_ON) is None
+
+
+@pytest.mark.parametrize("nonsense", [-1.0, 1e12, math.inf, math.nan])
+def test_a_time_that_is_nonsense_is_not_known(running: list[Pod], nonsense: float) -> None:
+    served = {**GONE_ON, metrics.RESUMED_TIME: nonsense}
+    assert origin(running, served) == Resumed(step=40, passed_over=2)
+
+
+def test_the_message_at_the_end_says_once_more_where_it_went_on_from(running: list[Pod]) -> None:
+    said = Timing(resumed=Resumed(step=30))
+    outcome = Outcome(outcome=OutcomeKind.SUCCEEDED, timing=said)
+    over = Pod(name="w", uid="w", terminal=True, outcome=outcome)
+    assert origin([over], {}) == said.resumed
+    assert origin([*running, over], GONE_ON) == said.resumed
+    silent = Outcome(outcome=OutcomeKind.SUCCEEDED, timing=Timing())
+    assert origin([replace(over, outcome=silent)], GONE_ON) is None

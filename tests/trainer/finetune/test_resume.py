@@ -19,9 +19,10 @@ import pytest
 
 from cupola_api import metrics
 from cupola_api.finetune import LoraTuning, Tuning
-from cupola_api.outcome import OutcomeKind
+from cupola_api.outcome import OutcomeKind, Resumed
 from cupola_api.run import FineTuneRun, World, dump
 from cupola_api.training import Precision
+from cupola_trainer import timesheet
 from cupola_trainer.finetune.order import order
 from cupola_trainer.meter import Meter
 from cupola_trainer.storage import place_of
@@ -139,7 +140,11 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_world_is_told(
     printed = capsys.readouterr().out
     assert "warning: checkpoint a1/checkpoints/step-0000004 is passed over: " in printed
     assert "going on from a1/checkpoints/step-0000003" in printed
-    first = served[0]
+    first, said = served[0], timesheet.said()
+    assert said
+    assert said.resumed == Resumed(
+        step=3, saved_at=round(first[metrics.RESUMED_TIME], 3), passed_over=1
+    )
     assert (first[metrics.RESUMED_STEP], first[metrics.PASSED_OVER]) == (3, 1)
     assert first[metrics.STEP] == first[metrics.CHECKPOINT_STEP] == 3
     assert first[metrics.RESUMED_TIME] == first[metrics.CHECKPOINT_TIME] > 0

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from cupola_api import metrics
+from cupola_api.outcome import Resumed
 from cupola_api.run import POD_IP, Hyperparameters, PretrainRun, Shape, World
 from cupola_api.training import Optimizer, Precision
-from cupola_trainer import history
+from cupola_trainer import history, timesheet
 from cupola_trainer.checkpoint import Origin, State
 from cupola_trainer.pretrain.report import Report
 
@@ -75,6 +76,9 @@ def test_progress_is_served_recorded_and_printed(
         assert served[metrics.PROGRESS] == 0.2
         assert (served[metrics.RESUMED_STEP], served[metrics.PASSED_OVER]) == (4, 2)
         assert served[metrics.RESUMED_TIME] == served[metrics.CHECKPOINT_TIME] == 1_700_000_000
+        said = timesheet.said()
+        assert said
+        assert said.resumed == Resumed(step=4, saved_at=1_700_000_000, passed_over=2)
         report.step(5, loss=3.5, rate=1e-3, norm=0.7)
         report.saving()
         assert history.read(tmp_path)[0]["loss"] == 3.5

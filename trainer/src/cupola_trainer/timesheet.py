@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cupola_api import metrics
-from cupola_api.outcome import Timing
+from cupola_api.outcome import Resumed, Timing
 from cupola_trainer.pace import Pace
 
 _PLACES = 3
@@ -25,8 +25,12 @@ class Timesheet:
     """The time of this process's attempt. What is made last is what the process says at its end."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time
+        self,
+        resumed: Resumed,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        self._resumed = resumed
         self.clock = clock
         self._now = now
         self._first: float | None = None
@@ -75,6 +79,7 @@ class Timesheet:
             checkpoint_seconds=round(self._saving, _PLACES),
             evaluation_seconds=round(self._validating if finished else self._kept, _PLACES),
             step_seconds=self.pace.mean and float(f"{self.pace.mean:.6g}"),
+            resumed=self._resumed,
         )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from cupola_api import metrics
 from cupola_api.common import Attempt, Status
+from cupola_api.outcome import Resumed
 from cupola_operator.children import Pod, text_of, time_of
 from cupola_operator.cost import ledger
 from cupola_operator.decide import hold, timing
@@ -45,12 +46,13 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     end = _named(world, stage, ending(stage, last, stage.job(world, last.number), pods, world.now))
     if old:
         end = truer(old, end)
+    origin = timing.resumed(world, stage, pods)
     seen = last.model_copy(
         update={
             "queued_at": last.queued_at or _made(world, stage, last),
             "told": timing.heard(world, stage, last, pods),
             "checkpoint_step": _checkpoint_step(world, stage, last, pods),
-            **_resumed(world, stage, pods),
+            **_resumed(origin),
             "outcome": end.outcome if end else None,
             "reason": end.reason if end else None,
             "message": end.message[:512] if end and end.message else None,
@@ -62,7 +64,9 @@ def settled(world: World, stage: Stage) -> tuple[Status, Ending | None]:
     entries[charged.stage, charged.number] = charged
     for known in attempts:
         if known.number < charged.number:
-            entries[known.stage, known.number] = _earlier(world, stage, known, charged, attempts)
+            entries[known.stage, known.number] = _earlier(
+                world, stage, known, newest=charged.number, origin=origin, attempts=attempts
+            )
     return world.status.model_copy(update={"attempts": bounded([*entries.values()])}), end
 
 
@@ -137,21 +141,29 @@ def _charged(
 
 
 def _earlier(
-    world: World, stage: Stage, attempt: Attempt, newest: Attempt, attempts: Sequence[Attempt]
+    world: World,
+    stage: Stage,
+    attempt: Attempt,
+    *,
+    newest: int,
+    origin: Resumed | None,
+    attempts: Sequence[Attempt],
 ) -> Attempt:
     """An earlier attempt beside the newest one: of all but the last its pods' times are folded.
 
     Where the newest one goes on from is the truth about the one before it: that may have been lost
     before its last checkpoint was heard of, or the checkpoint may be damaged.
     """
-    if attempt.number < newest.number - 1:
+    if attempt.number < newest - 1:
         return attempt.model_copy(update={"pods": []})
-    known = max((a.checkpoint_step or 0 for a in attempts if a.number < newest.number), default=0)
-    step, seconds = newest.resumed_step, world.metrics.get(metrics.RESUMED_TIME)
-    if step is None or step == known or seconds is None or attempt.outcome == SUCCEEDED:
+    known = max((a.checkpoint_step or 0 for a in attempts if a.number < newest), default=0)
+    if origin is None or origin.step == known or attempt.outcome == SUCCEEDED:
         return attempt
-    time = datetime.fromtimestamp(min(seconds, world.now.timestamp()), UTC) if step else None
-    told = attempt.model_copy(update={"checkpoint_step": step or None})
+    if origin.step and not origin.saved_at:
+        return attempt
+    seconds = min(origin.saved_at, world.now.timestamp())
+    time = datetime.fromtimestamp(seconds, UTC) if origin.step else None
+    told = attempt.model_copy(update={"checkpoint_step": origin.step or None})
     return _charged(world, stage, told, (), time)
 
 
@@ -186,15 +198,11 @@ def bounded(attempts: Sequence[Attempt]) -> list[Attempt]:
     return kept
 
 
-def _resumed(world: World, stage: Stage, pods: Sequence[Pod]) -> dict[str, int | None]:
-    """What the attempt says of where it went on from, if it says it now."""
-    if not stage.checkpoints or not any(pod.running for pod in pods):
-        return {}
-    step = counted(world.metrics, metrics.RESUMED_STEP)
-    if step is None:
-        return {}
-    passed_over = counted(world.metrics, metrics.PASSED_OVER)
-    return {"resumed_step": step, "passed_over": passed_over or None}
+def _resumed(origin: Resumed | None) -> dict[str, int | None]:
+    """What status holds of where an attempt went on from, if it says it now."""
+    return (
+        {"resumed_step": origin.step, "passed_over": origin.passed_over or None} if origin else {}
+    )
 
 
 def _checkpoint_step(

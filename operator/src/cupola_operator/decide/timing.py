@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from cupola_api import metrics
 from cupola_api.common import Attempt
-from cupola_api.outcome import LATEST, Timing
+from cupola_api.outcome import LATEST, Resumed, Timing
 from cupola_api.spent import Told
 from cupola_operator.children import Pod, text_of
 from cupola_operator.cost.ledger import amount
+from cupola_operator.decide.progress import counted
 from cupola_operator.decide.stage import Stage
 from cupola_operator.world import World
 
@@ -34,6 +35,28 @@ def heard(world: World, stage: Stage, attempt: Attempt, pods: Sequence[Pod]) -> 
         first_step_at=_time(first, world.now) if first else old.first_step_at,
         checkpoint_seconds=_seconds(said.checkpoint_seconds),
         evaluation_seconds=_seconds(said.evaluation_seconds),
+    )
+
+
+def resumed(world: World, stage: Stage, pods: Sequence[Pod]) -> Resumed | None:
+    """Where an attempt says that it went on from; its message at the end says it once more.
+
+    An attempt that is short may end before anybody has asked it.
+    """
+    if not stage.checkpoints:
+        return None
+    said = (pod.outcome.timing for pod in pods if pod.outcome and pod.outcome.timing)
+    told = next((one.resumed for one in said if one.resumed), None)
+    if told or not any(pod.running for pod in pods):
+        return told
+    step = counted(world.metrics, metrics.RESUMED_STEP)
+    if step is None:
+        return None
+    seconds = world.metrics.get(metrics.RESUMED_TIME, 0.0)
+    return Resumed(
+        step=step,
+        saved_at=seconds if 0 <= seconds <= LATEST else 0,
+        passed_over=counted(world.metrics, metrics.PASSED_OVER) or 0,
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from cupola_api import metrics
 from cupola_api.artifact import ArtifactInvalid
-from cupola_api.outcome import FailureClass
+from cupola_api.outcome import FailureClass, Resumed
 from cupola_trainer import storage
 from cupola_trainer.checkpoint.choose import name_in_run, newest
 from cupola_trainer.checkpoint.reader import Checkpoint, CheckpointInvalid
@@ -33,6 +33,12 @@ class Origin(NamedTuple):
     def step(self) -> int:
         """Optimizer steps done."""
         return self.state.step if self.state else 0
+
+    def resumed(self) -> Resumed:
+        """What the termination message of an attempt says of it."""
+        return Resumed(
+            step=self.step, saved_at=round(self.saved_at, 3), passed_over=self.passed_over
+        )
 
     def metrics(self) -> dict[str, float]:
         """What an attempt serves as it begins."""

@@ -40,7 +40,7 @@ class Watch(TrainerCallback):
         self._history = history
         losses = origin.state.losses if origin.state else []
         self._losses: deque[float] = deque(losses, maxlen=LAST_LOSSES)
-        self._sheet = Timesheet() if meter else None
+        self._sheet = Timesheet(origin.resumed()) if meter else None
         self._times: deque[tuple[float, int]] = deque(maxlen=WINDOW + 1)
         self._said = -math.inf
 

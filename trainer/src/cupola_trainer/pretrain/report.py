@@ -27,7 +27,7 @@ class Report:
     def __init__(self, run: PretrainRun, attempt: Place, origin: Origin) -> None:
         self._steps = run.steps
         self._tokens = run.sequences_per_step * run.shape.context
-        self._sheet = Timesheet()
+        self._sheet = Timesheet(origin.resumed())
         self._times = deque([time.monotonic()], maxlen=_SMOOTHED + 1)
         self._printed = -_LINE_SECONDS
         self._open = ExitStack()
