@@ -412,6 +412,11 @@ class DatasetSpec(Control):
         description="Pods at a time. Concurrency only: the result is the same for any value.",
     )
 
+    @property
+    def synthetic_source(self) -> AnySource | None:
+        """The source that a model writes, if there is one."""
+        return next((source for source in self.sources if source.synthetic), None)
+
 
 class RuleCount(Model):
     """Documents that one rule dropped or of one language, or findings of one kind of private data."""

@@ -1,8 +1,7 @@
-"""What device time went into: gangs cut at what changed for all pods, Jobs pod by pod."""
+"""What device time of a gang went into: it is cut at what changed for all pods."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,64 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupola_api.common import Attempt
-from cupola_api.outcome import Outcome, OutcomeKind
-from cupola_api.spent import Causes, Told
-from cupola_operator.children import Placement, Pod, text_of
+from cupola_api.spent import Causes
+from cupola_operator.children import Pod, text_of
 from cupola_operator.cost import causes, ledger
 from cupola_operator.cost.causes import NAMES, Tally
-from cupola_operator.pools import Pool
 
-ZERO = datetime(2026, 1, 1, tzinfo=UTC)
-SECOND = Decimal("0.0001")
-"""Price of a device second."""
-
-
-def at(second: float) -> datetime:
-    return ZERO + timedelta(seconds=second)
-
-
-def pool(**fields: Any) -> Pool:
-    plain = {"name": "a", "device": "Gpu", "gpusPerNode": 2, "gpuWatts": 1, "gpu": "a100-80g"}
-    return Pool.model_validate({"pricePerGpuHour": "0.36", **plain, **fields})
-
-
-def placement(**fields: Any) -> Placement:
-    return Placement(pool=pool(**fields), currency="USD", image="i")
-
-
-def pod(uid: str, start: float | None, end: float | None = None, **more: Any) -> Pod:
-    return Pod(
-        name=uid,
-        uid=uid,
-        gpus=more.pop("gpus", 2),
-        started=None if start is None else at(start),
-        finished=None if end is None else at(end),
-        terminal=end is not None,
-        exit_code=more.pop("code", 1),
-        **more,
-    )
-
-
-def told(first: float | None = None, saving: str = "0", validating: str = "0") -> Told:
-    return Told(
-        first_step_at=None if first is None else text_of(at(first)),
-        checkpoint_seconds=saving,
-        evaluation_seconds=validating,
-    )
-
-
-def split(attempt: Attempt, *, money: bool = False) -> dict[str, str]:
-    """The causes that are not 0, as device seconds or as money."""
-    found = attempt.costs if money else attempt.causes
-    assert found
-    return {name: value for name in NAMES if (value := getattr(found, name)) != "0"}
-
-
-def charge(outcome: str | None, pods: list[Pod], said: Told | None = None, **more: Any) -> Attempt:
-    attempt = Attempt(number=1, name="a", outcome=outcome, told=said)
-    more = {"placement": placement(), "gang": 2, "now": at(200)} | more
-    return ledger.charge(attempt, pods, **more)
-
+from .charging import SECOND, TIMES, ZERO, add_up, at, charge, placement, pod, split, told
 
 GANG = [pod("m", 0, 100), pod("w", 10, 110)]
 
@@ -173,68 +120,6 @@ def test_of_more_pods_than_status_holds_the_gang_is_whole_when_the_last_has_star
     assert split(waits) == {"idle": str(10 * (size - 1))}
     runs = charge(None, [*pods, pod("last", 0, gpus=1)], told(4), gang=size, now=at(10))
     assert split(runs) == {"productive": str(6 * size), "start_up": str(4 * size)}
-
-
-def test_a_job_keeps_what_succeeded_pod_by_pod() -> None:
-    pods = [pod("a", 0, 10, code=0), pod("b", 0, 30), pod("c", 20)]
-    running = charge(None, pods, gang=None, now=at(50))
-    assert split(running) == {"productive": "80", "lost_work": "60"}
-    failed = charge("Failed", pods, gang=None, now=at(50))
-    assert split(failed) == {"productive": "20", "lost_work": "120"}
-    done = charge("Succeeded", pods[:2], gang=None, now=at(50))
-    assert split(done) == {"productive": "20", "lost_work": "60"}
-
-
-def begun(second: float | None) -> Outcome:
-    """What a pod of a Job says that began with its work at a second."""
-    first = None if second is None else at(second).timestamp()
-    return Outcome(outcome=OutcomeKind.SUCCEEDED, first_work_at=first)
-
-
-@pytest.mark.parametrize(
-    ("said", "expected"),
-    [
-        (25, {"start_up": "30", "productive": "60"}),
-        (25.999, {"start_up": "30", "productive": "60"}),  # status has whole seconds
-        (None, {"productive": "90"}),
-        (10, {"productive": "90"}),
-        (-5000, {"productive": "90"}),
-        (55, {"start_up": "90"}),
-        (9e9, {"start_up": "90"}),
-    ],
-)
-def test_a_pod_of_a_job_starts_up_until_it_began_with_its_work(
-    said: float | None, expected: dict[str, str]
-) -> None:
-    pods = [pod("a", 10, 55, outcome=begun(said))]
-    for outcome in (None, "Succeeded", "Failed"):
-        assert split(charge(outcome, pods, gang=None)) == expected
-    later = charge("Succeeded", pods, gang=None)  # and is gone
-    again = ledger.charge(later, [], now=at(900), placement=placement(), gang=None)
-    assert split(again) == expected
-
-
-def test_of_a_job_that_came_to_nothing_the_start_up_is_lost_too() -> None:
-    failed = begun(20).model_copy(update={"outcome": OutcomeKind.FAILED})
-    for outcome in (None, "Succeeded", "Failed"):
-        found = charge(outcome, [pod("a", 0, 50, outcome=failed)], gang=None)
-        assert split(found) == {"lost_work": "100"}
-    runs = [pod("a", 0, 30, outcome=begun(9)), pod("b", 10)]
-    assert split(charge(None, runs, gang=None, now=at(40))) == {
-        "start_up": "18", "productive": "102",
-    }  # fmt: skip
-    assert split(charge("Lost", runs, gang=None, now=at(40))) == {
-        "start_up": "18", "productive": "42", "lost_work": "60",
-    }  # fmt: skip
-
-
-def test_a_price_that_changes_as_a_job_starts_up_meets_the_right_cause() -> None:
-    prices = [{"from": "2026-01-01T00:00:40Z", "pricePerGpuHour": "0.72"}]
-    pods = [pod("a", 0, 100, outcome=begun(60))]
-    found = charge("Succeeded", pods, gang=None, placement=placement(prices=prices))
-    assert split(found) == {"start_up": "120", "productive": "80"}
-    assert split(found, money=True) == {"start_up": "0.016", "productive": "0.016"}
-    assert found.wasted == "0"
 
 
 def test_what_was_charged_beyond_the_end_is_lost_if_the_attempt_is() -> None:
@@ -442,41 +327,6 @@ def test_entries_without_money_add_up_to_none() -> None:
     assert (both.cost, both.wasted, both.causes, both.gpu_seconds) == ("2", None, None, "3")
 
 
-TIMES = st.none() | st.integers(-5, 70)
-
-
-@given(
-    pods=st.lists(
-        st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(1, 8), st.booleans(), TIMES),
-        min_size=1,
-        max_size=5,
-    ),
-    outcome=st.sampled_from([None, "Succeeded", "Failed", "Lost", "Stopped"]),
-    change=st.integers(1, 100),
-)
-def test_the_causes_of_a_job_always_add_up(
-    pods: list[Any], outcome: str | None, change: int
-) -> None:
-    alone = [pod(str(n), start, start + length, gpus=gpus, spot=spot, outcome=begun(said))
-             for n, (start, length, gpus, spot, said) in enumerate(pods)]  # fmt: skip
-    somewhere = placement(
-        spotPricePerGpuHour="0.123457",
-        spotNodes={"spot": "yes"},
-        prices=[{"from": text_of(at(change)), "pricePerGpuHour": "1.000001"}],
-    )
-    found = charge(outcome, alone, gang=None, placement=somewhere)
-    assert found.causes
-    assert found.costs
-    for whole, parts in ((found.gpu_seconds, found.causes), (found.cost, found.costs)):
-        amounts = [Decimal(getattr(parts, name)) for name in NAMES]
-        assert sum(amounts) == Decimal(whole or 0)
-        assert min(amounts) >= 0
-    starts = sum(
-        gpus * min(max((said or 0) - start, 0), length) for start, length, gpus, _, said in pods
-    )
-    assert Decimal(found.causes.start_up) == starts
-
-
 @given(
     pods=st.lists(
         st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(1, 8), st.booleans()),
@@ -519,12 +369,8 @@ def test_the_causes_always_add_up(
         placement=somewhere,
         checkpoint=None if kept is None else at(kept),
     )
-    assert found.causes
+    add_up(found)
     assert found.costs
-    for whole, parts in ((found.gpu_seconds, found.causes), (found.cost, found.costs)):
-        amounts = [Decimal(getattr(parts, name)) for name in NAMES]
-        assert sum(amounts) == Decimal(whole or 0)
-        assert min(amounts) >= 0
     wasted = Decimal(found.costs.lost_work) + Decimal(found.costs.idle)
     assert Decimal(found.wasted or 0) == wasted
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cupola_api import quantities
 from cupola_api import run as contract
 from cupola_api.common import Lineage
@@ -26,12 +28,8 @@ def synthetic(world: World) -> Synthetic | None:
     """What a model is to write for a Dataset, if it is to write anything."""
     if not isinstance(world.resource, Dataset):
         return None
-    found = _source(world.resource.spec)
+    found = world.resource.spec.synthetic_source
     return found.synthetic if found else None
-
-
-def _source(spec: DatasetSpec) -> AnySource | None:
-    return next((source for source in spec.sources if source.synthetic), None)
 
 
 def concurrency(asked: Synthetic) -> int:
@@ -58,7 +56,7 @@ def generate_run(world: World, pool: Pool, output: str) -> contract.GenerateRun:
     `output`: the folder of the resource.
     """
     spec = world.resource_as(Dataset).spec
-    source = _source(spec)
+    source = spec.synthetic_source
     if source is None or source.synthetic is None:
         raise TypeError(f"{world.key} has no synthetic source")
     asked = source.synthetic
@@ -108,8 +106,7 @@ def _seeds(world: World, spec: DatasetSpec, asked: Synthetic) -> contract.SeedsO
 
 def files(settings: Settings, source: AnySource) -> Source:
     """A source of files with its resolved place."""
-    given = {name: getattr(source, name) for name in source.model_fields_set - {"synthetic"}}
-    return Source(**{**given, "uri": settings.resolve(source.uri or "")})
+    return _of_files(source, uri=settings.resolve(source.uri or ""))
 
 
 def written(world: World, source: AnySource) -> Source:
@@ -120,17 +117,20 @@ def written(world: World, source: AnySource) -> Source:
             "NotWritten", "what the model wrote is not in status any more; raise spec.revision"
         )
     made = status.synthetic
-    given = {name: getattr(source, name) for name in source.model_fields_set - {"synthetic"}}
-    return Source(
-        **{
-            **given,
-            "uri": f"{made.uri}/documents",
-            "format": Format.JSONL,
-            "made_by": MadeBy(
-                model=made.model, prompts=made.prompts, digest=made.digest, inputs=_inputs(world)
-            ),
-        }
+    return _of_files(
+        source,
+        uri=f"{made.uri}/documents",
+        format=Format.JSONL,
+        made_by=MadeBy(
+            model=made.model, prompts=made.prompts, digest=made.digest, inputs=_inputs(world)
+        ),
     )
+
+
+def _of_files(source: AnySource, **known: Any) -> Source:
+    """The source with what is known of its files; what the spec does not set stays unset."""
+    given = {name: getattr(source, name) for name in source.model_fields_set - {"synthetic"}}
+    return Source(**{**given, **known})
 
 
 def _inputs(world: World) -> list[Lineage]:

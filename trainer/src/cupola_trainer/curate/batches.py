@@ -1,19 +1,24 @@
-"""Texts in lists of about a size, which the rules over batches work on."""
+"""Things in lists of about a size, which are worked on together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
 
 
-def batches(texts: Iterable[str], most: int) -> Iterator[list[str]]:
-    """The texts in lists that end with the text that brings them to `most` characters; none is empty."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= most:
+def batches(
+    things: Iterable[Thing], most: int, size: Callable[[Thing], int]
+) -> Iterator[list[Thing]]:
+    """The things in lists that end with the one that brings their sizes to `most`; none is empty."""
+    batch: list[Thing] = []
+    held = 0
+    for thing in things:
+        batch.append(thing)
+        held += size(thing)
+        if held >= most:
             yield batch
-            batch, size = [], 0
+            batch, held = [], 0
     if batch:
         yield batch

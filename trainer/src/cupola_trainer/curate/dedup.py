@@ -240,4 +240,4 @@ def _counted(batches: Iterator[list[str]]) -> Iterator[list[str]]:
 def _batched(pieces: Iterator[list[str]]) -> Iterator[list[str]]:
     """The same texts in lists of about a mebibyte."""
     for texts in pieces:
-        yield from batches(texts, _BATCH)
+        yield from batches(texts, _BATCH, len)

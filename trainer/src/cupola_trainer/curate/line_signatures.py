@@ -19,9 +19,10 @@ from cupola_api.dataset import DedupScope
 from cupola_api.duplicate_lines import DuplicateLines
 from cupola_api.run import CurateRun
 from cupola_trainer.curate import rows
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.identity import normal_form
 from cupola_trainer.curate.line_units import cut
-from cupola_trainer.curate.signatures import groups, numbers, range_of, scattered
+from cupola_trainer.curate.signatures import height, numbers, range_of, scattered
 from cupola_trainer.curate.texts import mix
 
 SHARED = "shared-"
@@ -113,14 +114,14 @@ def shared(folders: Sequence[Path], number: int, target: Path, scratch: Path) ->
     paths = [path for folder in folders for path in sorted(folder.glob(f"{prefix(number)}*"))]
     for piece, files in enumerate(scattered(paths, scratch / "lines", _PIECE)):
         seen = pl.DataFrame(schema={"value": pl.UInt64, "content": pl.UInt64, "count": pl.UInt32})
-        for group in groups(files, _PIECE):
+        for group in batches(files, _PIECE, height):
             chosen = pl.read_parquet(group, columns=["value", "content"])
             counted = chosen.group_by("value", "content").agg(count=pl.len())
             together = pl.concat([seen, counted]).group_by("value", "content")
             seen = together.agg(pl.col("count").sum())
         several = seen.filter(pl.col("count") > 1).select("value", "content")
         several = several.sort("value", "content").with_row_index("group")
-        for index, group in enumerate(groups(files, _PIECE)):
+        for index, group in enumerate(batches(files, _PIECE, height)):
             found = pl.read_parquet(group).join(
                 several, on=("value", "content"), maintain_order="left"
             )

@@ -71,7 +71,7 @@ def read_decontaminating(run: CurateRun, files: dict[str, list[Path]]) -> Decont
     for one in wanted.benchmarks:
         paths = files[f"benchmark-{one.name}"]
         texts = chain.from_iterable(_texts(one, path) for path in paths)
-        if not decontaminating.add(one.name, batches(texts, _BATCH)):
+        if not decontaminating.add(one.name, batches(texts, _BATCH, len)):
             raise _useless(
                 f"benchmark {one.name}",
                 "holds no text of eight words or more",
@@ -84,7 +84,7 @@ def train_classifier(files: dict[str, list[Path]]) -> Classifier | None:
     """The classifier of a run, from its examples. Raises PodFailure, or OSError."""
     if GOOD not in files:
         return None
-    good, bad = (batches(_documents(name, files[name]), _BATCH) for name in (GOOD, BAD))
+    good, bad = (batches(_documents(name, files[name]), _BATCH, len) for name in (GOOD, BAD))
     try:
         return train(good, bad)
     except ValueError as error:

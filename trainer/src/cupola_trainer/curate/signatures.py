@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from cupola_api.dataset import Dedup, DedupScope
+from cupola_trainer.curate.batches import batches
 from cupola_trainer.curate.identity import Identity
 from cupola_trainer.curate.minhash import Shingles, band_hashes, near_banding, shingle
 from cupola_trainer.curate.pairs_on_disk import Pairs, Runs
@@ -157,7 +158,7 @@ def pieces(
     paths = [path for folder in folders for path in sorted(folder.glob(f"{prefix(number)}*"))]
     for piece in scattered(paths, scratch / "bands", _PIECE):
         first = pl.DataFrame(schema=SCHEMA)
-        for group in groups(piece, _PIECE):
+        for group in batches(piece, _PIECE, height):
             chosen = pl.read_parquet(group)
             # In the order of the documents, as files are, and rows within each band.
             both = pl.concat([first, chosen])
@@ -175,7 +176,7 @@ def scattered(paths: Sequence[Path], scratch: Path, most: int) -> Iterator[list[
     """
     count = -(-sum(map(height, paths)) // most)
     scratch.mkdir()
-    for index, group in enumerate(groups(paths, most)):
+    for index, group in enumerate(batches(paths, most, height)):
         found = pl.read_parquet(group).with_columns(piece=pl.col("value") % max(count, 1))
         for (piece,), own in found.partition_by("piece", as_dict=True, maintain_order=True).items():
             path = scratch / f"{piece:06d}-{index:06d}.parquet"
@@ -185,20 +186,6 @@ def scattered(paths: Sequence[Path], scratch: Path, most: int) -> Iterator[list[
         yield files
         for path in files:
             path.unlink()
-
-
-def groups(paths: Sequence[Path], most: int) -> Iterator[list[Path]]:
-    """Files with about `most` rows together, or one file."""
-    held: list[Path] = []
-    rows = 0
-    for path in paths:
-        held.append(path)
-        rows += height(path)
-        if rows >= most:
-            yield held
-            held, rows = [], 0
-    if held:
-        yield held
 
 
 def height(path: Path) -> int:

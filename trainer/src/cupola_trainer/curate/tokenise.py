@@ -93,7 +93,7 @@ def _documents(
 def _encode(encoder: Encoder, texts: pl.Series, progress: Progress) -> list[array[int]]:
     """Token ids of each document, closed by the end token."""
     encoded = []
-    for batch in batches(texts, _BATCH):
+    for batch in batches(texts, _BATCH, len):
         encoded += encoder.encode(batch)
         progress.add(len(batch), sum(map(len, batch)))
     return encoded

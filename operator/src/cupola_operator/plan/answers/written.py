@@ -19,7 +19,7 @@ def notes(resource: Dataset, currency: str) -> list[str]:
     What an endpoint takes is no cost of the run's pods, and so in no bill. Prompts are taken to be of
     letters of one byte, and as long as they may be; so are answers.
     """
-    source = next((one for one in resource.spec.sources if one.synthetic), None)
+    source = resource.spec.synthetic_source
     if source is None or source.synthetic is None:
         return []
     asked = source.synthetic
