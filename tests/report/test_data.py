@@ -2,24 +2,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupola_api import API_VERSION, kinds
 from cupola_api.dataset import DatasetStatus
-from cupola_operator.cluster import Key
 from cupola_operator.report.data import sections
 from cupola_operator.report.evidence import Subject
+
+from .datasets import KEY, dataset
 
 
 def page(**summary: Any) -> str:
     """The sections of a Dataset, as text."""
-    source = {"name": "web", "uri": "store:///web", "format": "Jsonl"}
-    resource = kinds.parse(
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Dataset",
-            "metadata": {"name": "docs"},
-            "spec": {"sources": [source]},
-        }
-    )
+    resource = dataset()
     common = {
         "tokens": 900,
         "validationTokens": 10,
@@ -27,7 +19,7 @@ def page(**summary: Any) -> str:
         "tokenizerDigest": "sha256:" + "0" * 64,
     }
     status = DatasetStatus.model_validate({"summary": {**common, **summary}})
-    found = sections(Subject(Key("Dataset", "default", "docs"), resource, status))
+    found = sections(Subject(KEY, resource, status))
     return "\n".join(str(part) for section in found for part in section.body)
 
 

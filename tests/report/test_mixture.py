@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupola_api import API_VERSION, kinds
 from cupola_api.dataset import DatasetStatus
 from cupola_api.mixture import Mixture
-from cupola_operator.cluster import Key
 from cupola_operator.report.evidence import Subject
 from cupola_operator.report.mixture import sections
+
+from .datasets import KEY, dataset
 
 SUMMARY = {
     "documentsRead": 120,
@@ -35,18 +35,10 @@ MIXTURE = {
 
 def page(mixture: dict[str, Any] | None, **summary: Any) -> str:
     """The sections of a Dataset, as text."""
-    source = {"name": "web", "uri": "store:///web", "format": "Jsonl"}
-    resource = kinds.parse(
-        {
-            "apiVersion": API_VERSION,
-            "kind": "Dataset",
-            "metadata": {"name": "docs"},
-            "spec": {"sources": [source]},
-        }
-    )
+    resource = dataset()
     status = DatasetStatus.model_validate({"summary": {**SUMMARY, **summary}})
     subject = Subject(
-        Key("Dataset", "default", "docs"),
+        KEY,
         resource,
         status,
         mixture=Mixture.model_validate(mixture) if mixture else None,

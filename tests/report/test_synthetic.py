@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupola_api import API_VERSION, kinds
 from cupola_api.artifact import digest_of
 from cupola_api.dataset import DatasetStatus
 from cupola_api.mixture import Mixture
-from cupola_operator.cluster import Key
 from cupola_operator.report import data
 from cupola_operator.report.evidence import Subject
+
+from .datasets import KEY, dataset
 
 MADE = {
     "source": "written", "model": "writer", "prompts": digest_of("p"), "uri": "file:///w",
@@ -26,30 +26,21 @@ MIXTURE = {
 
 
 def page(synthetic: dict[str, Any] | None) -> str:
-    resource = kinds.parse(
+    resource = dataset(
+        {"name": "pages", "uri": "store:///pages", "format": "Jsonl"},
         {
-            "apiVersion": API_VERSION,
-            "kind": "Dataset",
-            "metadata": {"name": "docs"},
-            "spec": {
-                "sources": [
-                    {"name": "pages", "uri": "store:///pages", "format": "Jsonl"},
-                    {
-                        "name": "written",
-                        "synthetic": {
-                            "model": {"endpoint": {"url": "https://h/v1", "model": "writer"}},
-                            "prompts": [{"name": "p", "text": "{text}"}],
-                            "seeds": {"source": "pages"},
-                            "documents": 1000,
-                        },
-                    },
-                ]
+            "name": "written",
+            "synthetic": {
+                "model": {"endpoint": {"url": "https://h/v1", "model": "writer"}},
+                "prompts": [{"name": "p", "text": "{text}"}],
+                "seeds": {"source": "pages"},
+                "documents": 1000,
             },
-        }
+        },
     )
     status = DatasetStatus.model_validate({"synthetic": synthetic} if synthetic else {})
     mixture = Mixture.model_validate(MIXTURE)
-    subject = Subject(Key("Dataset", "default", "docs"), resource, status, mixture=mixture)
+    subject = Subject(KEY, resource, status, mixture=mixture)
     return "\n".join(str(part) for one in data.sections(subject) for part in one.body)
 
 
