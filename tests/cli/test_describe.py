@@ -145,7 +145,7 @@ def test_what_it_took_beside_its_plan() -> None:
     }
     said = _lines(_value(_status("Succeeded", "Completed", "", plan=PLAN | {"actual": took})))
     assert (
-        "Took      5.0000 USD, 2.0000 USD expected; 1 h 30 min; 5 s a step; not as planned: cost, stepSeconds"
+        "Took      5.0000 USD, planned 1 to 4, expected 2; 1 h 30 min; 5 s a step; not as planned: cost, stepSeconds"
         in said
     )
     well = {"actual": {"outside": []}}

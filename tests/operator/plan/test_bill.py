@@ -82,13 +82,29 @@ def test_on_spot_the_run_takes_longer_and_is_cheaper_at_a_lower_price() -> None:
     assert found.spot.preemptions.expected == pytest.approx(64 * 0.105, rel=0.1)
 
 
+def test_spot_at_the_price_below_which_it_pays_costs_what_it_does_on_demand() -> None:
+    below = training(machine(on_demand=Decimal(2)), days=30, devices=512).spot_pays_below
+    assert below is not None
+    assert Decimal(1) < below.low <= below.expected <= below.high <= 2
+    assert below.expected < 2
+    found = training(machine(on_demand=Decimal(2), spot=below.expected), days=30, devices=512)
+    assert found.spot is not None
+    assert found.on_demand is not None
+    paid, rented = float(found.spot.cost.expected), float(found.on_demand.expected)
+    assert paid == pytest.approx(rented, rel=1e-4)
+    assert training(machine()).spot_pays_below is None
+
+
 def test_rent_or_buy_needs_both_prices() -> None:
     there = machine(on_demand=Decimal(2))
     both = training(there, device_price=Decimal(10_000), kwh_price=Decimal("0.1"))
     assert both.ownership is not None
     assert both.ownership.buy == 640_000
-    assert both.ownership.break_even_hours is not None
-    assert 5_000 < both.ownership.break_even_hours < 6_000
+    low, expected, high = both.ownership.break_even_hours
+    assert low is not None
+    assert expected is not None
+    assert high is not None
+    assert 5_000 < low < expected < high < 6_000
     assert training(there, device_price=Decimal(10_000)).ownership is None
 
 

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cupola_operator.plan import Refused
 from cupola_operator.plan.answers import budget
+from cupola_operator.plan.answers.plan import Plan
 from cupola_operator.plan.answers.sized import Asked
 from cupola_operator.plan.speed import catalogue
 from cupola_operator.plan.speed.hardware import Price
@@ -15,16 +19,46 @@ A100 = replace(catalogue.typical("a100-80g"), price=Price(on_demand=Decimal("1.5
 MONEY = Decimal(20_000)
 
 
+@cache
+def spent() -> Plan:
+    """What the money buys."""
+    return budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY)
+
+
 def test_the_expected_cost_is_the_money() -> None:
-    found = budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY)
+    found = spent()
     assert found.bill is not None
     assert found.bill.on_demand is not None
     assert float(found.bill.on_demand.expected) == pytest.approx(20_000, rel=0.01)
     assert found.kind == "Budget"
 
 
+@settings(max_examples=25)
+@given(
+    money=st.decimals("30", "300000", places=2),
+    gpus=st.sampled_from([None, 8, 24, 64]),
+    size=st.sampled_from([10**8, 10**9, 3 * 10**9]),
+)
+def test_what_is_proposed_never_costs_more_than_the_money(
+    money: Decimal, gpus: int | None, size: int
+) -> None:
+    found = budget.spend(Asked(machine=A100, size=0, gpus=gpus), money, size)
+    assert found.bill is not None
+    assert found.bill.on_demand is not None
+    assert found.bill.on_demand.expected <= money
+    assert found.bill.on_demand.expected > money * Decimal("0.9")
+
+
+def test_every_size_that_is_compared_is_within_the_money() -> None:
+    found = spent()
+    assert found.bill is not None
+    assert found.bill.on_demand is not None
+    for cost in (found.bill.on_demand, *(one.cost for one in found.options if one.cost)):
+        assert MONEY * Decimal("0.98") < cost.expected <= MONEY
+
+
 def test_no_other_size_for_the_money_has_a_much_lower_loss() -> None:
-    found = budget.plan(Asked(machine=A100, size=0, gpus=64), MONEY)
+    found = spent()
     (best,) = [one for one in found.options if one.chosen]
     assert best.loss is not None
     others = [one.loss.expected for one in found.options if one.loss]

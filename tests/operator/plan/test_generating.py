@@ -216,3 +216,10 @@ def test_no_plan_that_does_not_fit_is_proposed(
     assert found.weights + found.cache <= copies.USED * found.capacity
     assert found.copies * found.tensor <= devices
     assert found.tensor <= question.machine.gpus
+
+
+def test_a_reserved_price_that_is_not_known_is_said() -> None:
+    for reserved in (None, Decimal("1.2")):
+        there = replace(A100, price=Price(Decimal("1.5"), reserved))
+        notes = generating.plan(asked(machine=there), TEXT).notes
+        assert any(note.startswith("no reserved price") for note in notes) == (reserved is None)

@@ -9,12 +9,14 @@ import pytest
 from deepspeed.runtime.zero.stage3 import estimate_zero3_model_states_mem_needs
 from deepspeed.runtime.zero.stage_1_and_2 import estimate_zero2_model_states_mem_needs
 from hypothesis import assume, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from cupola_operator.plan.anatomy import families
 from cupola_operator.plan.anatomy.layout import Layout, problem
 from cupola_operator.plan.anatomy.memory import States, memory, states
 from cupola_operator.plan.anatomy.model import Model
+from cupola_operator.plan.speed.candidates import Candidates
 
 SIZES = [125_000_000, 7_000_000_000, 70_000_000_000]
 NODES = [(1, 1), (2, 1), (4, 1), (8, 1), (8, 4), (8, 64)]  # GPUs a node, nodes
@@ -160,8 +162,37 @@ def possible(model: Model, *chosen: Layout) -> None:
     assume(all(problem(model, layout) is None for layout in chosen))
 
 
+@hypothesis_settings(max_examples=25)
+@given(
+    model=models,
+    layers=st.integers(1, 12),
+    world=st.sampled_from([1, 2, 3, 4, 6, 8, 16]),
+    sequences=st.integers(1, 8),
+    precision=st.sampled_from(["BF16", "FP32"]),
+    attention=st.sampled_from(["Flash", "Eager"]),
+)
+def test_more_gpus_never_need_more_memory_each(
+    *, model: Model, layers: int, world: int, sequences: int, precision: Any, attention: Any
+) -> None:
+    """What fits on so many, the planner makes fit on twice as many, whatever the batch and the layers.
+
+    A sequence of the batch for each of the GPUs at least: with fewer there are GPUs without work.
+    """
+    candidates = Candidates(replace(model, layers=layers), 2 * world * sequences)
+
+    def least(gpus: int) -> int:
+        return min(
+            memory(candidates.model, layout, precision, attention=attention).total
+            for degrees in candidates.degrees(gpus)
+            for split in candidates.splits(*degrees)
+            for layout in candidates.passes(split)
+        )
+
+    assert least(2 * world) <= least(world)
+
+
 @pytest.mark.parametrize("degree", ["data", "tensor", "pipeline", "sequence"])
-def test_more_gpus_never_need_more_memory_each(degree: str) -> None:
+def test_a_higher_degree_of_what_it_divides_evenly_never_needs_more_memory(degree: str) -> None:
     @given(**settings)
     def check(model: Model, layout: Layout, precision: Any, attention: Any) -> None:
         more = replace(layout, **{degree: 2 * getattr(layout, degree)})

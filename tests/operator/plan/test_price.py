@@ -13,6 +13,12 @@ amounts = st.decimals("0.01", "1000", places=2)
 hours = st.integers(1, 10**9)
 
 
+def running(*ends: int) -> price.Money:
+    """Electricity of an hour: low, expected and high, or exactly so much."""
+    low, expected, high = map(Decimal, ends * 3 if len(ends) == 1 else ends)
+    return price.Money(low, expected, high, "USD")
+
+
 @pytest.mark.parametrize(
     ("device_hours", "rate", "total"),
     [
@@ -29,9 +35,9 @@ def test_the_guides_hours_times_price_are_exact(device_hours: int, rate: str, to
 
 def test_the_guides_purchase_is_exact() -> None:
     """1,000 GPUs of 10,000 USD."""
-    bought = price.rent_or_buy(1000, Decimal(2), price.Purchase(Decimal(10_000), Decimal(0)))
+    bought = price.rent_or_buy(1000, Decimal(2), price.Purchase(Decimal(10_000), running(0)))
     assert bought.buy == Decimal(10_000_000)
-    assert bought.break_even_hours == 5000
+    assert bought.break_even_hours == (5000, 5000, 5000)
 
 
 @given(hours, amounts)
@@ -47,21 +53,23 @@ def test_doubling_the_price_doubles_the_money(count: int, rate: Decimal) -> None
 
 @given(amounts, amounts, st.decimals("0", "5", places=3))
 def test_at_break_even_renting_and_owning_cost_the_same(
-    device: Decimal, rent: Decimal, running: Decimal
+    device: Decimal, rent: Decimal, power: Decimal
 ) -> None:
-    found = price.rent_or_buy(1, rent, price.Purchase(device, running)).break_even_hours
-    if rent <= running:
-        assert found is None
-    else:
-        assert found is not None
-        assert float(found * rent) == pytest.approx(float(device + found * running))
+    drawn = price.Money(power / 2, power, 2 * power, "USD")
+    found = price.rent_or_buy(1, rent, price.Purchase(device, drawn)).break_even_hours
+    for hours, paid in zip(found, (drawn.low, drawn.expected, drawn.high), strict=True):
+        assert (hours is None) == (rent <= paid)
+        if hours is not None:
+            assert float(hours * rent) == pytest.approx(float(device + hours * paid))
+    known = [hours for hours in found if hours is not None]
+    assert known == sorted(known)
 
 
 def test_a_device_that_never_rests_breaks_even_in_so_many_years() -> None:
-    found = price.rent_or_buy(8, Decimal(2), price.Purchase(Decimal(17_520), Decimal(1)))
-    assert found.break_even_years == 2
-    never = price.rent_or_buy(8, Decimal(1), price.Purchase(Decimal(17_520), Decimal(1)))
-    assert never.break_even_years is None
+    found = price.rent_or_buy(8, Decimal(2), price.Purchase(Decimal(17_520), running(0, 1, 2)))
+    assert found.break_even_years == [1, 2, None]
+    never = price.rent_or_buy(8, Decimal(1), price.Purchase(Decimal(17_520), running(1)))
+    assert never.break_even_years == [None, None, None]
 
 
 def test_money_of_two_currencies_is_not_added() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from cupola_operator.plan import Refused
 from cupola_operator.plan.answers import sized
 from cupola_operator.plan.answers.sized import Asked
 from cupola_operator.plan.speed import catalogue
+from cupola_operator.plan.speed.hardware import Price
 
 A100 = catalogue.typical("a100-80g")
 B = 10**9
@@ -118,3 +121,25 @@ def test_a_batch_leaves_a_hundred_steps() -> None:
     form = sized.shape_of(asked(100_000_000))
     assert sized.batch_of(form, 1000 * form.context, 8) <= 16
     assert sized.batch_of(form, 10**12, 8) > 64
+
+
+@pytest.mark.parametrize(
+    ("prices", "missing"),
+    [
+        ({"on_demand": "2"}, ["no reserved price of", "no spot price of"]),
+        ({"on_demand": "2", "reserved": "1"}, ["no spot price of"]),
+        ({"on_demand": "2", "spot": "1"}, ["no reserved price of"]),
+        ({"on_demand": "2", "reserved": "1", "spot": "1"}, []),
+        ({}, []),
+    ],
+)
+def test_a_kind_of_price_that_is_not_known_is_said(
+    prices: dict[str, str], missing: list[str]
+) -> None:
+    there = replace(A100, price=Price(**{name: Decimal(each) for name, each in prices.items()}))
+    found = sized.plan(replace(asked(B, tokens=20 * B, gpus=8), machine=there))
+    said = [note for note in found.notes if "is known" in note]
+    assert [note[: len(start)] for note, start in zip(said, missing, strict=True)] == missing
+    for note in said:
+        assert ("spot is cheaper below" in note) == note.startswith("no spot price")
+        assert re.search(r"below 2.00 USD \(\d.\d\d to 2.00\) a GPU hour|reservedPrice", note)

@@ -21,7 +21,10 @@ def test_a_step_is_a_range_whose_utilisation_is_its_flops_over_its_time() -> Non
     for seconds, used in zip(found.seconds.ends, reversed(found.mfu.ends), strict=True):
         assert used == pytest.approx(done / seconds / (8 * there.gpu.flops("BF16")))
     assert 0 < found.mfu.low < found.mfu.high < 1
-    assert sum(found.parts.values()) <= found.seconds.high
+    together = [
+        sum(ends) for ends in zip(*(part.ends for part in found.parts.values()), strict=True)
+    ]
+    assert together == pytest.approx(found.seconds.ends)
 
 
 def test_the_quickstart_on_two_slots_takes_what_was_measured() -> None:

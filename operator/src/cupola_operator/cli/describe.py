@@ -150,8 +150,7 @@ def _took(actual: Actual, plan: Forecast) -> str:
     """What it took beside what was planned."""
     said = []
     if actual.cost and plan.cost:
-        expected = words.money(plan.cost.expected, plan.currency)
-        said.append(f"{words.money(actual.cost, plan.currency)}, {expected} expected")
+        said.append(f"{words.money(actual.cost, plan.currency)}, planned {limits.span(plan.cost)}")
     if actual.wall_clock_hours:
         said.append(words.duration(float(actual.wall_clock_hours) * 3600))
     if actual.step_seconds:

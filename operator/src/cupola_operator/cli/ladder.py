@@ -32,6 +32,7 @@ from cupola_operator.plan.answers.known import Known
 from cupola_operator.plan.answers.ladder import Ladder
 from cupola_operator.plan.answers.loss import Own
 from cupola_operator.plan.answers.plan import Plan
+from cupola_operator.plan.estimate import Estimate
 from cupola_operator.report import figures
 from cupola_operator.settings import Pool
 
@@ -240,7 +241,7 @@ def _sizes(plan: Plan) -> tuple[str, str, str]:
 def _costs(plan: Plan) -> tuple[str, str]:
     if plan.bill is None:
         return "", ""
-    hours = f"{plan.bill.device_hours.expected:.3g}"
+    hours = figures.few(plan.bill.device_hours, figures.count)
     return hours, figures.span(plan.bill.on_demand) if plan.bill.on_demand else "no price"
 
 
@@ -288,16 +289,10 @@ def _foretold(own: Own, aim: _Aim) -> Iterator[RenderableType]:
     if training.loss is None:
         yield Text(f"Of {found.name} the law says no more than a guess would.", style="yellow")
         return
-    low, expected, high = training.loss.ends
     sizes = f"{people(training.parameters)} parameters on {people(training.tokens)} tokens"
-    yield Text(
-        f"{found.name}, {sizes}: loss {expected:.3f} ({low:.3f} to {high:.3f})", style="bold"
-    )
+    yield Text(f"{found.name}, {sizes}: loss {_nats(training.loss)}", style="bold")
     if before.training and before.training.loss:
-        said = before.training.loss
-        yield Text(
-            f"The published law says {said.expected:.3f} ({said.low:.3f} to {said.high:.3f})."
-        )
+        yield Text(f"The published law says {_nats(before.training.loss)}.")
     beyond = training.parameters / own.parameters[1]
     if beyond > 1:
         yield Text(
@@ -306,9 +301,13 @@ def _foretold(own: Own, aim: _Aim) -> Iterator[RenderableType]:
     best = loss.best(6.0 * training.parameters * training.tokens, own)
     yield Text(
         f"Best split of the same compute: {people(round(best.parameters))} parameters on "
-        f"{people(round(best.tokens))} tokens, loss {best.loss.expected:.3f}."
+        f"{people(round(best.tokens))} tokens, loss {_nats(best.loss)}."
     )
     yield Text("Write the law with -o yaml, and plan with cupola plan --law FILE.")
+
+
+def _nats(estimate: Estimate) -> str:
+    return figures.few(estimate, lambda nats: f"{nats:.3f}")
 
 
 def _print(parts: Iterator[RenderableType]) -> None:

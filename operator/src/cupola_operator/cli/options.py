@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from pydantic import TypeAdapter, ValidationError
@@ -28,11 +29,26 @@ def count(option: str, text: str) -> int:
     return found
 
 
-def whole(option: str, number: int | None, most: int) -> int | None:
+def whole(option: str, text: str | None, most: int) -> int | None:
     """A whole number from 1 to `most`; None stays None. Raises Invalid."""
-    if number is not None and not 1 <= number <= most:
-        raise Invalid(f"{option}: must be 1 to {most:,}, not {number}")
-    return number
+    if text is None:
+        return None
+    if not re.fullmatch(r"-?[0-9]+", text):
+        raise Invalid(f"{option}: {text!r} is no whole number; write one from 1 to {most:,}")
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(most)) or not 1 <= int(digits) <= most:
+        raise Invalid(f"{option}: must be 1 to {most:,}, not {text}")
+    return int(digits)
+
+
+def choice(option: str, text: str, values: Sequence[str]) -> str:
+    """One of these words, in any case. Raises Invalid."""
+    for value in values:
+        if value.lower() == text.lower():
+            return value
+    raise Invalid(
+        f"{option}: {text!r} is not known; write {', '.join(values[:-1])} or {values[-1]}"
+    )
 
 
 def amount(option: str, text: str) -> Decimal:

@@ -84,10 +84,10 @@ def plan(
         typer.Option(help="Tokens of synthetic text that a model of --size writes, such as 1B."),
     ] = None,
     answer: Annotated[
-        int | None, typer.Option(help="Tokens of an answer of --generate; 512 by default.")
+        str | None, typer.Option(help="Tokens of an answer of --generate; 512 by default.")
     ] = None,
     prompt: Annotated[
-        int | None, typer.Option(help="Tokens of the prompt of each answer; 256 by default.")
+        str | None, typer.Option(help="Tokens of the prompt of each answer; 256 by default.")
     ] = None,
     price_per_million: Annotated[
         str | None,
@@ -100,7 +100,7 @@ def plan(
         str | None, typer.Option(help="A GPU of the catalogue, or a cloud's instance type.")
     ] = None,
     gpus: Annotated[
-        int | None,
+        str | None,
         typer.Option(help="How many; by default as many as end within 30 days."),
     ] = None,
     pool: Annotated[
@@ -116,13 +116,16 @@ def plan(
         str | None, typer.Option(help="Price of a GPU to own, for rent or buy.")
     ] = None,
     context: Annotated[
-        int | None, typer.Option(help="Tokens of a sequence, without a file; 4096 by default.")
+        str | None, typer.Option(help="Tokens of a sequence, without a file; 4096 by default.")
     ] = None,
     vocabulary: Annotated[
-        int | None, typer.Option(help="Entries of the tokenizer, without a file; 32000 by default.")
+        str | None, typer.Option(help="Entries of the tokenizer, without a file; 32000 by default.")
     ] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="Number format, without a file; BF16 by default.")
+        str | None,
+        typer.Option(
+            metavar="|".join(Precision), help="Number format, without a file; BF16 by default."
+        ),
     ] = None,
     law: Annotated[
         Path | None,
@@ -137,8 +140,13 @@ def plan(
     runs: finished.Option = None,
     workdir: work.Option = work.DEFAULT,
     output: Annotated[
-        Output, typer.Option("--output", "-o", help="html is a page of its own on standard output.")
-    ] = Output.TABLE,
+        str,
+        typer.Option(
+            *("--output", "-o"),
+            metavar="|".join(Output),
+            help="html is a page of its own on standard output.",
+        ),
+    ] = Output.TABLE.value,
 ) -> None:
     """Say what it takes before anything runs: time, memory, money, energy, failures, data, loss.
 
@@ -172,10 +180,11 @@ def plan(
     plan takes for granted is listed below it, and what it does not know it says. Exit code: 0 planned,
     1 something does not fit or cannot run as asked, 2 the input is not valid.
     """
+    shown = _output(output)
     if calibrate or runs:
         others = {"-f": file, "--size": size, "--tokens": tokens, "--budget": money, "--gpu": gpu}
         others["--generate"] = generate
-        _calibrate(workdir, runs or [], pool, output, others if calibrate else None)
+        _calibrate(workdir, runs or [], pool, shown, others if calibrate else None)
         return
     try:
         written = plangenerate.wanted(
@@ -205,7 +214,7 @@ def plan(
                 gpus=options.whole("--gpus", gpus, _MOST_GPUS),
                 context=options.whole("--context", context, _LONGEST_CONTEXT) or _CONTEXT,
                 vocabulary=options.whole("--vocabulary", vocabulary, 1_000_000) or USUAL_VOCABULARY,
-                precision=precision.value if precision else "BF16",
+                precision=_precision(precision).value,
                 available=place.world if pool or settings else None,
                 prices=_with_guide(prices, place),
                 law=own,
@@ -230,8 +239,23 @@ def plan(
     except Refused as error:
         said = error.message.replace("spec.model.size", "--size")
         _refuse([said], code=1 if error.reason in _UNFIT else _INVALID)
-    _show(plans, output)
+    _show(plans, shown)
     raise typer.Exit(0 if all(one.runs for one in plans) else 1)
+
+
+def _output(text: str) -> Output:
+    """How to print it; refuses a word that is none."""
+    try:
+        return Output(options.choice("--output", text, list(Output)))
+    except options.Invalid as error:
+        _refuse([str(error)])
+
+
+def _precision(text: str | None) -> Precision:
+    """The number format; that of most trainings by default. Raises Invalid."""
+    if text is None:
+        return Precision.BF16
+    return Precision(options.choice("--precision", text, list(Precision)))
 
 
 def _calibrate(

@@ -27,8 +27,8 @@ class Wanted:
 
 def wanted(
     generate: str | None,
-    answer: int | None,
-    prompt: int | None,
+    answer: str | None,
+    prompt: str | None,
     prices: str | None,
     *,
     others: Mapping[str, object],

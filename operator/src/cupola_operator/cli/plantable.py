@@ -38,10 +38,11 @@ def _plan(plan: Plan) -> RenderableType:
         parts.append(
             grid(("For comparison", "GPU hours", "Cost", "Loss"), figures.options(plan), right=3)
         )
-    if plan.alternatives:
-        parts.append(
-            grid(("Instead", "Hours", "Cost", "Why not"), figures.alternatives(plan), right=0)
-        )
+    others = figures.alternatives(plan)
+    if plain := [(what, why) for what, hours, cost, why in others if not hours + cost]:
+        parts.append(grid(("Instead", "Why not"), plain, right=0))
+    if priced := [row for row in others if row[1] + row[2]]:
+        parts.append(grid(("Instead", "Hours", "Cost", "Why not"), priced, right=0))
     parts += [Text(f"Note: {note}.", style="yellow") for note in plan.notes]
     if plan.assumptions:
         parts.append(Text("Taken for granted: " + "; ".join(plan.assumptions) + ".", style="dim"))

@@ -96,9 +96,12 @@ def _of_bill(bill: Bill) -> list[tuple[str, str, str, str]]:
         rows.append(_row("Failures", met.failures, count))
         rows.append(_row("Goodput", met.goodput, lambda share: f"{share:.1%}"))
         rows.append(_row("Best time between checkpoints", met.interval, words.duration))
-    if (own := bill.ownership) and own.break_even_hours is not None:
-        hours = f"{own.break_even_hours:,.0f} h a GPU"
-        rows.append(("Owning is cheaper after", "", hours, ""))
+    if bill.ownership:
+        low, expected, high = (
+            "never" if hours is None else f"{hours:,.0f} h a GPU"
+            for hours in bill.ownership.break_even_hours
+        )
+        rows.append(("Owning is cheaper after", low, expected, high))
     return rows
 
 
@@ -128,9 +131,9 @@ def options(plan: Plan) -> list[tuple[str, str, str, str]]:
 def _option(one: Option) -> tuple[str, str, str, str]:
     return (
         f"{'> ' if one.chosen else '  '}{one.what}",
-        count(one.device_hours.expected) if one.device_hours else words.NONE,
-        money(one.cost.expected, one.cost.currency) if one.cost else words.NONE,
-        f"{one.loss.expected:.3f}" if one.loss else words.NONE,
+        few(one.device_hours, count) if one.device_hours else words.NONE,
+        span(one.cost) if one.cost else words.NONE,
+        few(one.loss, lambda nats: f"{nats:.3f}") if one.loss else words.NONE,
     )
 
 
@@ -143,8 +146,8 @@ def _alternative(one: Alternative) -> tuple[str, str, str, str]:
     hours = one.wall_clock_hours
     return (
         one.what,
-        words.elapsed(hours.expected * 3600) if hours else "",
-        money(one.cost.expected, one.cost.currency) if one.cost else "",
+        few(hours, lambda each: words.elapsed(each * 3600)) if hours else "",
+        span(one.cost) if one.cost else "",
         one.reason,
     )
 
@@ -159,9 +162,18 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{amount:,.0f} {currency}" if amount >= 1000 else words.money(amount, currency)
 
 
+def few(estimate: Estimate, shown: Callable[[float], str]) -> str:
+    """`expected (low to high)`."""
+    low, expected, high = (shown(value) for value in estimate.ends)
+    return f"{expected} ({low} to {high})"
+
+
 def span(amount: Money) -> str:
-    """An amount with its range."""
-    low, high = money(amount.low, amount.currency), money(amount.high, amount.currency)
+    """An amount with its range: `150 USD (120 to 190)`."""
+    low, high = (
+        money(end, amount.currency).removesuffix(f" {amount.currency}")
+        for end in (amount.low, amount.high)
+    )
     return f"{money(amount.expected, amount.currency)} ({low} to {high})"
 
 

@@ -18,6 +18,12 @@ from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.money.price import Money, RentOrBuy, rounded
 
+_PROMISED = (
+    *("parameters", "flops", "parallelism", "memoryPerGpu", "mfu"),
+    *("wallClockHours", "gpuHours", "cost", "energyKwh"),
+)
+"""What the document of every plan has, null where there is none."""
+
 
 def of(plan: Plan) -> dict[str, Any]:
     """One plan."""
@@ -30,6 +36,7 @@ def of(plan: Plan) -> dict[str, Any]:
         "gpu": machine.gpu.name,
         "gpus": plan.devices,
         "nodes": plan.nodes,
+        **dict.fromkeys(_PROMISED),
         **_training(plan.training),
         **_generation(plan.generation),
         **_bill(plan.bill),
@@ -102,7 +109,7 @@ def _training(training: Training | None) -> dict[str, Any]:
         "gpuMemory": training.capacity,
         "stepSeconds": training.step_seconds.to_json(),
         "stepSecondsByPart": {
-            _camel(part): float(f"{seconds:.4g}") for part, seconds in training.step.items()
+            _camel(part): seconds.to_json() for part, seconds in training.step.items()
         },
         "mfu": training.mfu.to_json(),
         "checkpointBytes": training.checkpoint_bytes,
@@ -177,7 +184,7 @@ def _data(data: Data | None) -> dict[str, Any] | None:
 
 def _bill(bill: Bill | None) -> dict[str, Any]:
     if bill is None:
-        return {"wallClockHours": None, "gpuHours": None, "cost": None, "energyKwh": None}
+        return {}
     met, spot = bill.reliability, bill.spot
     return {
         "wallClockHours": bill.wall_clock_hours.to_json(),
@@ -203,10 +210,10 @@ def _bill(bill: Bill | None) -> dict[str, Any]:
 def _ownership(found: RentOrBuy | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    hours = found.break_even_hours
+    low, expected, high = (hours and float(rounded(hours)) for hours in found.break_even_hours)
     return {
         "buy": float(rounded(found.buy)),
-        "breakEvenHoursPerGpu": None if hours is None else float(rounded(hours)),
+        "breakEvenHoursPerGpu": {"low": low, "expected": expected, "high": high},
     }
 
 

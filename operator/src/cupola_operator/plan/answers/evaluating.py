@@ -98,8 +98,7 @@ def _scored(model: Model, there: Machine) -> Estimate:
     """Seconds to score a token on one device: a third of a training step's passes."""
     step = timed(model, Layout(micro_batch=1), there, "BF16")
     passes = step.parts["compute"] + step.parts["memory_bound"]
-    share = passes / 3 / max(sum(step.parts.values()), 1e-12)
-    return step.seconds * (share / model.context)
+    return passes * (1 / 3 / model.context)
 
 
 def _written(model: Model, there: Machine) -> Estimate:

@@ -163,6 +163,7 @@ def _on(asked: Asked, machine: Machine, model: Model, text: Text, devices: int) 
         tokens_per_second=Estimate.exactly(text.tokens).over(work),
     )
     notes = [_said(of_text), *_idle(devices, of_text), *training.of_money(machine)]
+    notes += training.of_other_prices(machine)
     return Plan(
         kind="Generation",
         name=f"{people(text.tokens)} tokens by a model of {people(asked.size)}",

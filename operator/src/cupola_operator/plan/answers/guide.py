@@ -18,7 +18,7 @@ from cupola_operator.plan.answers import loss, sized
 from cupola_operator.plan.answers.plan import Training
 from cupola_operator.plan.answers.sized import Asked
 from cupola_operator.plan.estimate import Estimate
-from cupola_operator.plan.money import energy
+from cupola_operator.plan.money import bill, energy
 from cupola_operator.plan.money.bill import Bill
 from cupola_operator.plan.money.price import Money, Purchase, rent_or_buy
 from cupola_operator.plan.schedule import TOKENS_PER_PARAMETER
@@ -70,9 +70,9 @@ class Case:
         return self.training.flops / (HOURS[self.size] * 3600 * peak)
 
     @property
-    def implied_tokens(self) -> float:
-        """The tokens that the guide's hours pay for at the utilisation that is expected."""
-        return self.tokens * HOURS[self.size] / self.hours.expected
+    def implied_tokens(self) -> Estimate:
+        """The tokens that the guide's hours pay for."""
+        return Estimate.exactly(self.tokens * HOURS[self.size]) / self.hours
 
 
 def text() -> str:
@@ -102,7 +102,8 @@ def _arithmetic() -> str:
     small, large = (
         Money.of(Estimate.exactly(hours), HOUR_PRICE, "USD").expected for hours in HOURS.values()
     )
-    bought = rent_or_buy(FLEET, HOUR_PRICE, Purchase(DEVICE_PRICE, Decimal(0))).buy
+    free = Money.of(Estimate.exactly(0.0), HOUR_PRICE, "USD")
+    bought = rent_or_buy(FLEET, HOUR_PRICE, Purchase(DEVICE_PRICE, free)).buy
     power = energy.money(MWH * 1000.0, MWH_PRICE)
     rows = [
         ("100,000 A100 hours at 1.50 USD", "150,000 USD", small),
@@ -132,25 +133,26 @@ def _hours(cases: list[Case]) -> str:
         "",
         "20 tokens a parameter, BF16, the fastest layout, 1.50 USD an hour; failures and saves are included.",
         "",
-        "| | guide: A100 hours | Cupola: low | expected | high | guide: money | Cupola: expected |",
+        "| | guide: A100 hours | Cupola: low | expected | high | guide: money | Cupola |",
         "|---|---|---|---|---|---|---|",
     ]
     for case in cases:
         guide = HOURS[case.size]
         low, middle, high = case.hours.ends
         cost = case.bill.on_demand
-        money = f"{cost.expected:,.0f} USD" if cost else "-"
+        money = _amount(cost) if cost else "-"
         lines.append(
             f"| {people(case.size)} on {people(case.tokens)} tokens, {GPUS[case.size]:,} GPUs | {guide:,} "
             f"| {low:,.0f} | {middle:,.0f} | {high:,.0f} | {guide * HOUR_PRICE:,.0f} USD | {money} |"
         )
     lines += ["", "The gap is utilisation and tokens:", ""]
     for case in cases:
-        per = case.implied_tokens / case.size
+        paid, per = case.implied_tokens, case.implied_tokens * (1 / case.size)
         lines.append(
             f"- {people(case.size)}: the guide's hours are enough for {people(case.tokens)} tokens at "
-            f"{case.implied_mfu:.0%} of the peak; Cupola expects {case.training.mfu.expected:.0%} on such "
-            f"a pool. At that, they pay for {people(case.implied_tokens)} tokens, {per:.0f} a parameter."
+            f"{case.implied_mfu:.0%} of the peak; Cupola expects {_range(case.training.mfu, '.0%')} on such "
+            f"a pool. At that, they pay for {people(paid.expected)} ({people(paid.low)} to "
+            f"{people(paid.high)}) tokens, {_range(per, '.0f')} a parameter."
         )
     return "\n".join(lines) + "\n"
 
@@ -171,22 +173,22 @@ FLOPs do.
 
 def _energy(machine: Machine, case: Case) -> str:
     low, middle, high = (kwh / 1000 for kwh in case.bill.energy.kwh.ends)
-    each = case.bill.energy.kwh.expected / case.hours.expected
-    cost = energy.money(case.bill.energy.kwh.expected, MWH_PRICE)
+    each = bill.energy_of(Estimate.exactly(1.0), machine).kwh
+    cost = Money.of(case.bill.energy.kwh, MWH_PRICE / 1000, "USD")
     guide = MWH * 1000 / HOURS[case.size]
     watts, host, pue = machine.gpu.watts, machine.host_watts / machine.gpus, machine.pue
-    busy = energy.UTILISATION.expected
+    busy = _range(energy.UTILISATION, ".0%")
     return f"""\
 ## Energy
 
 | 100B | guide | Cupola: low | expected | high |
 |---|---|---|---|---|
 | MWh | {MWH:,} | {low:,.0f} | {middle:,.0f} | {high:,.0f} |
-| kWh an A100 hour | {guide:.2f} | | {each:.2f} | |
-| at 100 USD a MWh | {MWH * MWH_PRICE:,.0f} USD | | {cost:,.0f} USD | |
+| kWh an A100 hour | {guide:.2f} | {each.low:.2f} | {each.expected:.2f} | {each.high:.2f} |
+| at 100 USD a MWh, USD | {MWH * MWH_PRICE:,.0f} | {cost.low:,.0f} | {cost.expected:,.0f} | {cost.high:,.0f} |
 
-An A100 hour is {watts:g} W of GPU at {busy:.0%} of its power, {host:g} W of its share of the node, and a PUE of {pue:g};
-the guide's is a round kilowatt. The MWh differ by that, and as the hours do.
+An A100 hour is {watts:g} W of GPU at {busy} of its power, {host:g} W of its share of the node, and a PUE of
+{pue:g} ({energy.PUE[0]:g} to {energy.PUE[1]:g}); the guide's is a round kilowatt. The MWh differ by that, and as the hours do.
 """
 
 
@@ -210,17 +212,16 @@ def _prices(machine: Machine) -> str:
         "",
         "Rent or buy, at 10,000 USD a GPU and electricity at 100 USD a MWh: owning is cheaper after",
         "",
-        "| rent, USD an hour | hours of work | years without a pause |",
-        "|---|---|---|",
+        "| rent, USD an hour | hours of work: low | expected | high | years without a pause |",
+        "|---|---|---|---|---|",
     ]
-    kwh = machine.gpu.watts / 1000 * energy.UTILISATION.expected
-    kwh = (kwh + machine.host_watts / machine.gpus / 1000) * machine.pue
-    running = Decimal(repr(kwh)) * MWH_PRICE / 1000
+    hourly = bill.energy_of(Estimate.exactly(1.0), machine).kwh
+    running = Money.of(hourly, MWH_PRICE / 1000, "USD")
     for rent in (Decimal(1), HOUR_PRICE, Decimal(2)):
         found = rent_or_buy(1, rent, Purchase(DEVICE_PRICE, running))
-        lines.append(
-            f"| {rent:.2f} | {found.break_even_hours:,.0f} | {found.break_even_years:.1f} |"
-        )
+        hours = " | ".join(f"{end:,.0f}" for end in found.break_even_hours if end)
+        low, _, high = found.break_even_years
+        lines.append(f"| {rent:.2f} | {hours} | {low:.2f} to {high:.2f} |")
     lines += [
         "",
         "Only the GPU is bought at that price: its share of server, network and people is not in it.",
@@ -241,16 +242,27 @@ def _tokens(cases: list[Case]) -> str:
     for case in cases:
         compute = _flops(case.size)
         best = loss.best(compute)
-        at = loss.expected(case.size, case.tokens).expected
+        at = loss.expected(case.size, case.tokens)
         lines.append(
             f"| {compute:.1e} | {people(best.parameters)} | {people(best.tokens)} | "
-            f"{best.tokens_per_parameter:.1f} | {best.loss.expected:.3f} | {at:.3f} |"
+            f"{best.tokens_per_parameter:.1f} | {_range(best.loss, '.3f')} | {_range(at, '.3f')} |"
         )
     lines += [
         "",
         "A model that will be used much is trained on more tokens than that, as it costs less to run.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _amount(cost: Money) -> str:
+    """`expected USD (low to high)`."""
+    return f"{cost.expected:,.0f} {cost.currency} ({cost.low:,.0f} to {cost.high:,.0f})"
+
+
+def _range(estimate: Estimate, form: str) -> str:
+    """`expected (low to high)`."""
+    low, expected, high = (format(end, form) for end in estimate.ends)
+    return f"{expected} ({low} to {high})"
 
 
 def _made() -> str:

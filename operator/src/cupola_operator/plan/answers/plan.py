@@ -39,8 +39,8 @@ class Training:
     """Of the fullest rank."""
     capacity: int
     """Bytes that a device has."""
-    step: dict[str, float]
-    """Seconds of a step by part, as expected."""
+    step: dict[str, Estimate]
+    """Seconds of a step by part."""
     step_seconds: Estimate
     mfu: Estimate
     checkpoint_bytes: int

@@ -128,12 +128,13 @@ def _saves(spec: PretrainJobSpec, work: Work, found: Plan) -> Iterator[str]:
     best = training.billed(found.training, replace(work, interval=None))
     if not best.reliability:
         return
-    lost = best.reliability.goodput.expected - found.bill.reliability.goodput.expected
-    if lost > _MATTERS:
-        best_time = _written(best.reliability.interval.expected)
+    now, then = found.bill.reliability.goodput.ends, best.reliability.goodput.ends
+    lost = [more - less for more, less in zip(then, now, strict=True)]
+    if lost[1] > _MATTERS:
+        low, expected, high = (_written(end) for end in best.reliability.interval.ends)
         yield (
-            f"spec.checkpoint.every of {spec.checkpoint.every} costs {lost:.0%} of the time more than "
-            f"{best_time}, the best one, would"
+            f"spec.checkpoint.every of {spec.checkpoint.every} costs {lost[1]:.0%} ({min(lost):.0%} to "
+            f"{max(lost):.0%}) of the time more than {expected}, the best one ({low} to {high}), would"
         )
 
 

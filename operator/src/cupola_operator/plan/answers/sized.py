@@ -93,7 +93,8 @@ def on(asked: Asked, form: Shape, tokens: int, gpus: int) -> Plan:
     work, found = _best(asked, asked.machine, form, tokens, gpus)
     planned = training.plan(work, asked.prices)
     lost = [Alternative(one.family, one.reason) for one in found.lost[:_SHOWN]]
-    return replace(planned, devices=gpus, alternatives=tuple(lost))
+    notes = (*planned.notes, *training.of_other_prices(asked.machine, planned.bill))
+    return replace(planned, devices=gpus, alternatives=tuple(lost), notes=notes)
 
 
 def elsewhere(asked: Asked, found: Plan, machines: list[Machine]) -> list[Alternative]:

@@ -218,6 +218,30 @@ def of_money(machine: Machine) -> list[str]:
     return [f"{machine.name} has no price, so the plan goes without money"]
 
 
+def of_other_prices(machine: Machine, costs: Bill | None = None) -> list[str]:
+    """Notes that there is no reserved or spot price, where there is one on demand.
+
+    `costs`: of a training, whose price of spot is said below which that is cheaper.
+    """
+    price, said = machine.price, []
+    if price.on_demand is None:
+        return []
+    if price.reserved is None:
+        said.append(
+            f"no reserved price of {machine.name} is known, so the plan has none; a pool of the settings can "
+            "state it (reservedPricePerGpuHour)"
+        )
+    below = costs.spot_pays_below if costs else None
+    if price.spot is None and below:
+        low, expected, high = (f"{end:.2f}" for end in (below.low, below.expected, below.high))
+        said.append(
+            f"no spot price of {machine.name} is known; with its preemptions spot is cheaper below {expected} "
+            f"{below.currency} ({low} to {high}) a GPU hour; a pool of the settings can state it "
+            "(spotPricePerGpuHour)"
+        )
+    return said
+
+
 def _of_data(have: Data | None) -> list[str]:
     if have is None:
         return []
@@ -230,9 +254,14 @@ def _of_data(have: Data | None) -> list[str]:
         names = ", ".join(have.unknown)
         said.append(
             f"how many tokens {names} will have is known when it is finished; "
-            f"{people(have.tokens)} tokens are about {have.text_bytes.expected / 1e9:.3g} GB of text"
+            f"{people(have.tokens)} tokens are {_gigabytes(have.text_bytes)} GB of text"
         )
     return said
+
+
+def _gigabytes(size: Estimate) -> str:
+    low, expected, high = (f"{end / 1e9:.3g}" for end in size.ends)
+    return f"{expected} ({low} to {high})"
 
 
 def _of_loss(training: Training, law: loss.Own | None) -> list[str]:

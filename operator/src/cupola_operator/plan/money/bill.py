@@ -9,7 +9,13 @@ from decimal import Decimal
 from cupola_operator.plan.estimate import Estimate
 from cupola_operator.plan.money import energy, reliability
 from cupola_operator.plan.money.energy import Energy
-from cupola_operator.plan.money.price import Money, Purchase, RentOrBuy, decimal, rent_or_buy
+from cupola_operator.plan.money.price import (
+    Money,
+    Purchase,
+    RentOrBuy,
+    rent_or_buy,
+    spot_price_that_pays,
+)
 from cupola_operator.plan.money.reliability import Reliability
 from cupola_operator.plan.speed.hardware import Machine
 
@@ -46,6 +52,9 @@ class Bill:
     ownership: RentOrBuy | None = None
     reliability: Reliability | None = None
     """None of work that saves no checkpoints."""
+    spot_pays_below: Money | None = None
+    """Price of a device hour on spot below which that is cheaper than on demand; None as above, and
+    without a price on demand."""
 
 
 def of_training(
@@ -82,16 +91,22 @@ def of_training(
         )
 
     usual = met(failing)
+    taken = reliability.preemptions_per_node_day(reliability.PREEMPTIONS_PER_NODE_MONTH)
+    there = met(failing + taken)
     spot = None
     if machine.price.spot is not None:
-        taken = reliability.preemptions_per_node_day(reliability.PREEMPTIONS_PER_NODE_MONTH)
-        there = met(failing + taken)
         hours = _wall_clock(work, there)
         cost = Money.of(hours * devices, machine.price.spot, machine.price.currency)
         spot = Spot(hours * (1 / 24) * nodes * taken, hours, cost)
     found = _bill(_wall_clock(work, usual), machine, devices, kwh_price)
     owned = _ownership(machine, devices, device_price, machine.energy_price or kwh_price)
-    return replace(found, spot=spot, ownership=owned, reliability=usual)
+    return replace(
+        found,
+        spot=spot,
+        ownership=owned,
+        reliability=usual,
+        spot_pays_below=_spot_pays_below(machine, usual.goodput, there.goodput),
+    )
 
 
 def of_job(
@@ -114,7 +129,7 @@ def _bill(hours: Estimate, machine: Machine, devices: int, kwh_price: Decimal | 
     def money(rate: Decimal | None) -> Money | None:
         return None if rate is None else Money.of(device_hours, rate, currency)
 
-    used = _energy(device_hours, machine)
+    used = energy_of(device_hours, machine)
     rate = machine.energy_price or kwh_price
     return Bill(
         devices=devices,
@@ -127,7 +142,8 @@ def _bill(hours: Estimate, machine: Machine, devices: int, kwh_price: Decimal | 
     )
 
 
-def _energy(device_hours: Estimate, machine: Machine) -> Energy:
+def energy_of(device_hours: Estimate, machine: Machine) -> Energy:
+    """What so many device hours take, where what nobody stated is within its usual ends."""
     return energy.of_hours(
         device_hours,
         watts=machine.gpu.watts,
@@ -139,6 +155,18 @@ def _energy(device_hours: Estimate, machine: Machine) -> Energy:
     )
 
 
+def _spot_pays_below(machine: Machine, usual: Estimate, there: Estimate) -> Money | None:
+    """The price that makes up for the goodput that preemptions take."""
+    rent = machine.price.on_demand
+    if rent is None:
+        return None
+    low, expected, high = (
+        spot_price_that_pays(rent, max(1.0, more / less))
+        for more, less in zip(usual.ends, there.ends, strict=True)
+    )
+    return Money(min(low, expected), expected, max(high, expected), machine.price.currency)
+
+
 def _ownership(
     machine: Machine, devices: int, device_price: Decimal | None, kwh_price: Decimal | None
 ) -> RentOrBuy | None:
@@ -146,5 +174,6 @@ def _ownership(
     rent = machine.price.on_demand
     if rent is None or device_price is None or kwh_price is None:
         return None
-    hourly = _energy(Estimate.exactly(1.0), machine).kwh.expected
-    return rent_or_buy(devices, rent, Purchase(device_price, decimal(hourly) * kwh_price))
+    hourly = energy_of(Estimate.exactly(1.0), machine).kwh
+    running = Money.of(hourly, kwh_price, machine.price.currency)
+    return rent_or_buy(devices, rent, Purchase(device_price, running))

@@ -66,7 +66,7 @@ class Purchase:
 
     price: Decimal
     """Of a device, once: with its share of node, network and racks, if the figure is to tell."""
-    running: Decimal
+    running: Money
     """Electricity of an hour of work of a device."""
 
 
@@ -74,15 +74,15 @@ class Purchase:
 class RentOrBuy:
     """From how many hours of work on it is cheaper to own a device than to rent it."""
 
-    break_even_hours: Decimal | None
-    """Of each device; None where renting is cheaper than its electricity."""
+    break_even_hours: tuple[Decimal | None, Decimal | None, Decimal | None]
+    """Of each device: low, expected, high; None where renting is cheaper than its electricity."""
     buy: Decimal
     """What as many devices cost to buy."""
 
     @property
-    def break_even_years(self) -> Decimal | None:
+    def break_even_years(self) -> list[Decimal | None]:
         """The same, of work without a pause."""
-        return None if self.break_even_hours is None else self.break_even_hours / HOURS_PER_YEAR
+        return [hours and hours / HOURS_PER_YEAR for hours in self.break_even_hours]
 
 
 def rent_or_buy(devices: int, rent: Decimal, purchase: Purchase) -> RentOrBuy:
@@ -90,9 +90,13 @@ def rent_or_buy(devices: int, rent: Decimal, purchase: Purchase) -> RentOrBuy:
 
     People, space, capital and what the device is worth afterwards are not counted.
     """
-    saved = rent - purchase.running
-    hours = purchase.price / saved if saved > 0 else None
-    return RentOrBuy(hours, purchase.price * devices)
+
+    def hours(running: Decimal) -> Decimal | None:
+        return purchase.price / (rent - running) if rent > running else None
+
+    running = purchase.running
+    found = hours(running.low), hours(running.expected), hours(running.high)
+    return RentOrBuy(found, purchase.price * devices)
 
 
 def spot_price_that_pays(on_demand: Decimal, longer: float) -> Decimal:

@@ -26,8 +26,8 @@ class Timed:
 
     seconds: Estimate
     mfu: Estimate
-    parts: dict[str, float]
-    """Seconds by part."""
+    parts: dict[str, Estimate]
+    """Seconds by part; together they are `seconds`."""
 
 
 def usual(machine: Machine) -> Estimate:
@@ -39,9 +39,10 @@ def timed(model: Model, layout: Layout, machine: Machine, precision: str) -> Tim
     """The time of a step of a possible layout."""
     clock = Clock(model, machine, precision)
     step = clock.step(layout)
-    seconds = (machine.friction or usual(machine)) * step.total
+    friction = machine.friction or usual(machine)
+    seconds = friction * step.total
     return Timed(
         seconds=seconds,
         mfu=Estimate(*(clock.mfu(layout, one) for one in reversed(seconds.ends))),
-        parts=dataclasses.asdict(step),
+        parts={name: friction * alone for name, alone in dataclasses.asdict(step).items()},
     )
