@@ -77,6 +77,7 @@ def test_pairs_may_be_written() -> None:
         (synthetic(model={}), "name exactly one model"),
         (synthetic(model={"fineTune": "a", "endpoint": ENDPOINT}), "name exactly one model"),
         (synthetic(model={"huggingFace": "hf://a/b@main"}), "hf://org/name@ and 40 hex digits"),
+        (synthetic(model={"endpoint": {**ENDPOINT, "timeout": "0s"}}), "must be longer than 0"),
         (synthetic(model={"endpoint": {**ENDPOINT, "url": "https://h/v1?key=1"}}), "host and path"),
         (synthetic(model={"endpoint": {**ENDPOINT, "url": "https://u:p@h/v1"}}), "host and path"),
         (synthetic(budget={}), "leave budget out for no limit"),

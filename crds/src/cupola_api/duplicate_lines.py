@@ -40,6 +40,7 @@ class DuplicateLines(Model):
         200,
         ge=1,
         le=1_000_000,
-        description="Bytes that must be left of a document that lost lines; with less it is dropped "
-        "by the rule duplicate-lines. Prompts with their answers are left as they are.",
+        description="Bytes that must be left of a document whose lines occurred before; with less it "
+        "is dropped by the rule few-new-lines, and no line goes for one of its. Prompts with their "
+        "answers are left as they are.",
     )

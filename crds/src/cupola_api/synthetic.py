@@ -77,8 +77,15 @@ class EndpointPrice(Model):
     output_per_million: Money = Field(description="For tokens of answers.")
 
 
-class Endpoint(Model):
+class Endpoint(Ruled):
     """A service that speaks the chat completions API of OpenAI."""
+
+    rules: ClassVar = (
+        Rule(
+            "!has(self.timeout) || self.timeout.matches('[1-9]')",
+            'timeout must be longer than 0, such as "2m"; leave it out for that',
+        ),
+    )
 
     url: str = Field(
         pattern=URL,

@@ -27,6 +27,8 @@ class Reply:
     """Says nothing, until the service ends."""
     cut: bool = False
     """Ends the connection in the middle of the body."""
+    trickle: bool = False
+    """Says headers without end, one after the other, until the client goes or the service ends."""
 
 
 def completion(text: str | None, finish: str = "stop", read: int = 7, written: int = 5) -> Reply:
@@ -81,6 +83,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.ending.wait(20)
             self.close_connection = True
             return
+        if reply.trickle:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while not self.server.ending.wait(0.02):
+                self.wfile.write(b"X: y\r\n")
+                self.wfile.flush()
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def test_the_same_text_comes_of_any_number_of_pods_and_order(
     run = make(output=(tmp_path / "other").as_uri())
     assert run.shares == 4
     for share in (2, 0, 3):
-        assert pod(run, monkeypatch, share).synthetic is None
+        outcome = pod(run, monkeypatch, share)
+        assert outcome.synthetic is None
+        assert outcome.worked.documents == 5
+        assert outcome.worked.bytes > 5 * len("About topic0, number 0.")
     apart = pod(run, monkeypatch, 1).synthetic
     assert written(apart) == written(whole)
 
@@ -268,7 +272,9 @@ def test_an_endpoint_that_is_not_there_is_a_failure(
     make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make(endpoint={"url": "http://127.0.0.1:9/v1", "model": "toy"})
-    with pytest.raises(PodFailure, match=r"failed 20 requests in a row.*no answer") as failed:
+    with pytest.raises(
+        PodFailure, match=r"failed 20 requests in a row \(20 with no answer"
+    ) as failed:
         generate(run, monkeypatch)
     assert failed.value.failure is FailureClass.INFRASTRUCTURE
 
@@ -287,6 +293,89 @@ def test_an_outage_forgets_no_answer_and_counts_none_of_it(
     service.asked.clear()
     found = generate(make(concurrency=1), monkeypatch)
     assert (found.made, found.failed, len(service.asked)) == (20, 0, 15)
+
+
+def test_refusals_stop_a_share_only_as_long_as_nothing_has_gone_well(
+    make: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "IN_A_ROW", 4)
+    good = service.reply
+    service.reply = lambda *_: Reply(400, b'{"error": {"code": "too_long"}}')
+    with pytest.raises(PodFailure) as failed:
+        generate(make(concurrency=1), monkeypatch)
+    assert (failed.value.reason, failed.value.failure) == ("RequestsRefused", FailureClass.USER)
+    assert "refused the first 4 requests (4 with status 400, too_long)" in failed.value.message
+    first = service.asked[0]
+    service.reply = lambda body, before: good(body, before) if body == first else Reply(400)
+    found = generate(make(concurrency=1), monkeypatch)
+    assert (found.made, found.failed) == (1, 19)
+    assert found.input_tokens == 7
+
+
+def test_a_refusal_between_requests_without_an_answer_shows_that_the_endpoint_is_there(
+    make: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "IN_A_ROW", 3)
+    monkeypatch.setattr(endpoint, "TRIES", 1)
+    good = service.reply
+
+    def reply(body: dict[str, Any], before: int) -> Reply:
+        number = len(service.asked)
+        return good(body, before) if number == 1 else Reply(400 if number % 3 == 0 else 500)
+
+    service.reply = reply
+    found = generate(make(concurrency=1), monkeypatch)
+    assert (found.made, found.failed) == (1, 19)
+
+
+def test_refused_requests_use_up_no_budget_and_are_asked_for_again_by_another_run(
+    make: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = service.reply
+    topics = [f"topic{i}" for i in range(8)]
+    service.reply = lambda body, before: (
+        Reply(400) if body["messages"][-1]["content"].split()[-1] in topics else good(body, before)
+    )
+    found = generate(make(budget_tokens=1200, concurrency=1), monkeypatch)
+    assert (found.made, found.failed, found.budget_used_up) == (4, 16, False)
+    service.asked.clear()
+    service.reply = good
+    assert generate(make(), monkeypatch).made == 20
+    assert len(service.asked) == 16
+
+
+def test_answers_that_arrive_beside_a_refusal_of_the_key_are_kept(
+    make: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, refused = service.reply, threading.Event()
+
+    def reply(body: dict[str, Any], before: int) -> Reply:
+        with service.lock:
+            first = body == service.asked[0]
+        if first:
+            refused.set()
+            return Reply(401)
+        refused.wait(10)
+        return good(body, before)
+
+    service.reply = reply
+    with pytest.raises(PodFailure, match="refuses to answer"):
+        generate(make(concurrency=4), monkeypatch)
+    service.reply = good
+    asked = len(service.asked)
+    service.asked.clear()
+    assert generate(make(), monkeypatch).made == 20
+    assert len(service.asked) == 20 - (asked - 1)
+
+
+def test_headers_that_trickle_do_not_outlast_the_timeout(
+    make: Any, service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = service.reply
+    service.reply = lambda body, before: good(body, before) if before else Reply(trickle=True)
+    monkeypatch.setattr("cupola_api.quantities.seconds", lambda text: 0.3)
+    found = generate(make(documents=2), monkeypatch)
+    assert (found.made, len(service.asked)) == (2, 4)
 
 
 @pytest.mark.parametrize("fields", [{"budget_tokens": 1000}, {"budget_cost": "0.005"}])
@@ -316,8 +405,15 @@ def test_a_budget_needs_an_endpoint_that_says_what_is_used(
 ) -> None:
     service.reply = lambda *_: Reply(body=b'{"choices": [{"message": {"content": "text"}}]}')
     assert generate(make(), monkeypatch).output_tokens == 0
-    with pytest.raises(PodFailure, match=r"no budget can be kept; leave synthetic\.budget out"):
+    says = r"neither a budget nor what it costs can be known; leave synthetic\.budget and"
+    with pytest.raises(PodFailure, match=says):
         generate(make(budget_tokens=10_000, seed=1), monkeypatch)
+    half = {"choices": [{"message": {"content": "text"}}], "usage": {"prompt_tokens": 7}}
+    service.reply = lambda *_: Reply(body=json.dumps(half).encode())
+    price = {"input_per_million": "2", "output_per_million": "6"}
+    with pytest.raises(PodFailure, match=says) as failed:
+        generate(make(endpoint={"url": service.url, "model": "t", "price": price}), monkeypatch)
+    assert failed.value.failure is FailureClass.USER
 
 
 def test_seeds_that_change_while_it_is_written_are_noticed(

@@ -9,7 +9,9 @@
 On a disk a folder is filled under a name of its own, sealed, and renamed. A pod that dies leaves
 nothing that counts; of two that do the same work the first to rename wins, and both made the same
 bytes. In S3 its files are put one by one and its manifest last: until then it is not there, and a
-twin puts the same bytes over it. What a later stage reads of it is brought to the machine, below
+twin puts the same bytes over it. An endpoint may have answered two twins of `generate` differently:
+where the files of one then lie below the manifest of the other they do not fit it, so the folder is
+not there and is made again, of the answers that are kept. What a later stage reads of it is brought to the machine, below
 TMPDIR: `clean` needs room for its part and its rows, `match` for its range of signatures, `dedup` for
 some 30 bytes a document, the pairs of copies and the slices of rows that the tokenizer is trained on,
 `tokenise` for a slice of the rows and its range, `publish` for the Dataset.

@@ -16,12 +16,13 @@ from typing import Any
 
 from cupola_api.artifact import ArtifactInvalid, digest_of
 from cupola_api.common import Artifact, Lineage
-from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.outcome import FailureClass, Outcome, OutcomeKind, Worked
 from cupola_api.run import GenerateRun
 from cupola_api.synthetic import SyntheticSummary
 from cupola_trainer import storage
 from cupola_trainer.curate import documents, work
 from cupola_trainer.curate.synthetic import share as shares
+from cupola_trainer.curate.synthetic.asking import Stopped
 from cupola_trainer.pod import PodFailure
 
 STAGE = "generate"
@@ -32,6 +33,12 @@ def generate(run: GenerateRun, share: int) -> Outcome:
     """Do a share of the stage, and what is left to do after the last one. Raises PodFailure."""
     try:
         return _written(run) or _share(run, share)
+    except Stopped:
+        return Outcome(
+            outcome=OutcomeKind.STOPPED,
+            reason="Terminated",
+            message="stopped as asked; what was answered is kept, the next attempt asks for the rest",
+        )
     except (OSError, ArtifactInvalid, PodFailure):
         # A twin that put all together meanwhile removed the files that this pod was reading.
         outcome = _written(run)
@@ -45,7 +52,12 @@ def _share(run: GenerateRun, share: int) -> Outcome:
     if work.sealed(folder, run) is None:
         work.commit(folder, run, lambda own: shares.write(run, share, own))
     if not work.are_there(run, STAGE, run.shares):
-        return Outcome(outcome=OutcomeKind.SUCCEEDED, message="a share of the answers is written")
+        manifest, _ = storage.read_manifest(folder)
+        return Outcome(
+            outcome=OutcomeKind.SUCCEEDED,
+            message="a share of the answers is written",
+            worked=Worked.model_validate(manifest.facts["worked"]),
+        )
     artifact = work.commit(
         work.artifact_folder(run),
         run,

@@ -32,7 +32,6 @@ class Budget:
         self._held: dict[str, tuple[int, int]] = {}
         """Tokens of prompt and answer of each request: the most, until they are known."""
         self._read = self._written = 0
-        self.limited = self._tokens is not None or self._cost is not None
 
     def hold(self, request: Request) -> bool:
         """Set aside the most that a request can use up; false if that is more than is left."""
@@ -41,6 +40,10 @@ class Budget:
             return True
         self._put(request.key, 0, 0)
         return False
+
+    def release(self, request: Request) -> None:
+        """Set nothing aside for a request that was refused."""
+        self._put(request.key, 0, 0)
 
     def settle(self, answer: Answer) -> None:
         """Count what an answer used up instead of what was set aside for it."""

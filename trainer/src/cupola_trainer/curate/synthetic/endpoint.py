@@ -13,7 +13,7 @@ import random
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import urllib3
@@ -23,6 +23,7 @@ from cupola_api.outcome import FailureClass
 from cupola_api.run import GenerateRun
 from cupola_api.synthetic import ENDPOINT_KEY, Endpoint
 from cupola_trainer.curate.synthetic.answers import Answer
+from cupola_trainer.curate.synthetic.connections import Connections
 from cupola_trainer.curate.synthetic.requests import Request
 from cupola_trainer.pod import PodFailure
 
@@ -37,6 +38,15 @@ _NO_ADDRESS = {301, 302, 303, 307, 308, 404, 405}
 
 Pause = Callable[[float], bool]
 """Waits some seconds; true if it was woken because all shall end."""
+
+
+class Failed(NamedTuple):
+    """A request to which there is no answer."""
+
+    why: str
+    """In a few words that hold nothing of the request."""
+    refused: bool = False
+    """Whether the endpoint said that it does not take this request."""
 
 
 class _Again(Exception):
@@ -69,11 +79,21 @@ class Service:
                     FailureClass.USER,
                 )
             self._headers["Authorization"] = f"Bearer {key}"
-        self._pool = urllib3.PoolManager(maxsize=run.concurrency, retries=False)
+        self._connections = Connections(run.concurrency)
+        self._counts = endpoint.price is not None or run.budget_tokens is not None
+        """Whether it must be known how many tokens an answer takes."""
         self.host = urlsplit(endpoint.url).netloc
 
-    def ask(self, request: Request) -> Answer:
-        """The answer to a request; one that failed says why. Raises PodFailure if none can come."""
+    def cut_late(self) -> None:
+        """Cut off what takes longer than the endpoint's timeout, whatever it is at."""
+        self._connections.cut(time.monotonic())
+
+    def cut_all(self) -> None:
+        """Cut off all that is asked."""
+        self._connections.cut()
+
+    def ask(self, request: Request) -> Answer | Failed:
+        """The answer to a request, or why there is none. Raises PodFailure if there can be none."""
         why = ""
         for number in range(TRIES):
             try:
@@ -84,31 +104,34 @@ class Service:
                 wait = max(again.after or 0.0, 2.0**number * random.uniform(0.5, 1))  # noqa: S311
                 if number >= last or self._pause(min(wait, _LONGEST_WAIT)):
                     break
-        return Answer(request.key, failed=why)
+        return Failed(why)
 
-    def _once(self, request: Request) -> Answer:
+    def _once(self, request: Request) -> Answer | Failed:
         deadline = time.monotonic() + self._seconds
         try:
-            response = self._pool.request(
-                "POST",
-                f"{self._endpoint.url}/chat/completions",
-                body=json.dumps(self._body(request)).encode(),
-                headers=self._headers,
-                timeout=urllib3.Timeout(connect=_CONNECT, read=self._seconds),
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                body = _read(response, deadline)
-            except BaseException:
-                response.close()
-                raise
-            response.release_conn()
+            with self._connections.until(deadline):
+                response = self._connections.pool.request(
+                    "POST",
+                    f"{self._endpoint.url}/chat/completions",
+                    body=json.dumps(self._body(request)).encode(),
+                    headers=self._headers,
+                    timeout=urllib3.Timeout(connect=_CONNECT, read=self._seconds),
+                    redirect=False,
+                    preload_content=False,
+                )
+                try:
+                    body = _read(response)
+                except BaseException:
+                    response.close()
+                    raise
+                response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise _Again(f"no answer ({type(error).__name__})") from None
+            late = time.monotonic() >= deadline
+            why = "it did not end in time" if late else type(error).__name__
+            raise _Again(f"no answer ({why})") from None
         if response.status == 200:
-            return _answer(request, body)
-        return self._refused(request, response, body)
+            return self._answer(request, body)
+        return self._refused(response, body)
 
     def _body(self, request: Request) -> dict[str, Any]:
         system = [{"role": "system", "content": request.system}] if request.system else []
@@ -122,7 +145,19 @@ class Service:
             "stream": False,
         }
 
-    def _refused(self, request: Request, response: urllib3.BaseHTTPResponse, body: bytes) -> Answer:
+    def _answer(self, request: Request, body: bytes) -> Answer:
+        answer, counted = _answer(request, body)
+        if self._counts and not counted:
+            raise PodFailure(
+                "UsageUnknown",
+                f"the endpoint {self.host} does not say how many tokens an answer takes (usage: "
+                "prompt_tokens and completion_tokens), so that neither a budget nor what it costs can "
+                "be known; leave synthetic.budget and the endpoint's price out",
+                FailureClass.USER,
+            )
+        return answer
+
+    def _refused(self, response: urllib3.BaseHTTPResponse, body: bytes) -> Failed:
         status, code = response.status, _code(body)
         said = f"status {status}, {code}" if code else f"status {status}"
         if status in _OF_KEY or code == "insufficient_quota":
@@ -141,11 +176,11 @@ class Service:
             )
         if status in _AGAIN or status >= 500:
             raise _Again(said, _retry_after(response))
-        return Answer(request.key, failed=said)
+        return Failed(said, refused=True)
 
 
-def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
-    """The body, if it comes in time and is not too long."""
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The body, if it is not too long."""
     parts: list[bytes] = []
     size = 0
     while part := response.read1(1 << 16):
@@ -153,28 +188,27 @@ def _read(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
         size += len(part)
         if size > _MOST_BYTES:
             raise _Malformed(f"an answer of more than {_MOST_BYTES >> 20} MiB")
-        if time.monotonic() > deadline:
-            raise _Again("no answer (it did not end in time)")
     return b"".join(parts)
 
 
-def _answer(request: Request, body: bytes) -> Answer:
-    """What a chat completion says. Raises _Malformed if it is none."""
+def _answer(request: Request, body: bytes) -> tuple[Answer, bool]:
+    """What a chat completion says, and whether it says its tokens. Raises _Malformed if it is none."""
     try:
         value = json.loads(body)
         choice = value["choices"][0]
         text = choice["message"].get("content") or ""
         usage = value.get("usage") or {}
+        read, written = (_count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion"))
         found = Answer(
             request.key,
             text=_text(text),
             truncated=choice.get("finish_reason") == "length",
-            input_tokens=_count(usage.get("prompt_tokens")),
-            output_tokens=_count(usage.get("completion_tokens")),
+            input_tokens=read or 0,
+            output_tokens=written or 0,
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise _Malformed("an answer that is no chat completion") from None
-    return found
+    return found, None not in (read, written)
 
 
 def _text(value: object) -> str:
@@ -184,9 +218,9 @@ def _text(value: object) -> str:
     return value.replace("\0", "")
 
 
-def _count(value: object) -> int:
+def _count(value: object) -> int | None:
     if value is None:
-        return 0
+        return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 40:
         raise TypeError
     return value

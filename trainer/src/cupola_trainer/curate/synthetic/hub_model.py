@@ -20,13 +20,7 @@ def fetch(uri: str, patterns: Sequence[str]) -> Path:
 
     Raises PodFailure if there is no such model, or the hub does not answer.
     """
-    from huggingface_hub import snapshot_download  # noqa: PLC0415  it reads the environment
-    from huggingface_hub.errors import (  # noqa: PLC0415
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors, snapshot_download  # noqa: PLC0415  it reads the environment
 
     repository, _, commit = uri.removeprefix("hf://").partition("@")
     try:
@@ -39,14 +33,14 @@ def fetch(uri: str, patterns: Sequence[str]) -> Path:
                 max_workers=4,
             )
         )
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         raise PodFailure(
             "ModelMissing",
             f"there is no model {uri} on the hub, or it needs a token: correct "
             "synthetic.model.huggingFace, or give the pod HF_TOKEN by podTemplate.envFromSecrets",
             FailureClass.USER,
         ) from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]  # of whatever it asks with
         raise PodFailure(
             "HubFailed",
             f"the hub does not give {uri} ({type(error).__name__}); see to the network, or to what is "

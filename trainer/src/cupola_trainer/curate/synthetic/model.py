@@ -127,12 +127,12 @@ def _answers(
     batch: Sequence[Request],
 ) -> list[Answer]:
     """An answer to each request, in order."""
-    context: int = model.config.max_position_embeddings
+    context = _context(model, tokenizer)
     room = min(run.max_tokens, context // 2)
     prompts = [_encode(tokenizer, one)[-(context - room) :] for one in batch]
     width = max(map(len, prompts))
     ends = _ends(model, tokenizer)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else (*ends, 0)[0]
     ids = torch.full((len(batch), width), pad, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, prompt in enumerate(prompts):
@@ -148,7 +148,10 @@ def _answers(
             input_ids=ids.to(model.device),
             attention_mask=mask.to(model.device),
             generation_config=GenerationConfig(
-                max_new_tokens=max(limits), do_sample=False, eos_token_id=ends, pad_token_id=pad
+                max_new_tokens=max(limits),
+                do_sample=False,
+                eos_token_id=ends or None,
+                pad_token_id=pad,
             ),
             logits_processor=_draw(run, [one.seed for one in batch]),
         )
@@ -186,6 +189,12 @@ def _encode(tokenizer: PreTrainedTokenizerFast, one: Request) -> list[int]:
     )
     ids: list[int] = tokenizer.encode(str(text), add_special_tokens=False)
     return ids
+
+
+def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Tokens of prompt and answer together, at most; some models have no such limit of their own."""
+    said = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return said if isinstance(said, int) else int(tokenizer.model_max_length)
 
 
 def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:

@@ -18,7 +18,7 @@ class Request(NamedTuple):
     """One answer to be written."""
 
     key: str
-    """A hash of all that the answer depends on: whoever asks for the same has the same key."""
+    """The document, and a hash of all that the answer depends on: who asks for the same has the same."""
     prompt: str
     """Name of the prompt."""
     system: str | None
@@ -62,8 +62,9 @@ def request(run: GenerateRun, number: int, prompt: Prompt, document: int, text: 
         "topP": run.top_p,
         "seed": seed,
     }
-    key = hashlib.sha256(canonical(depends)).hexdigest()[:32]
-    return Request(key, prompt.name, prompt.system, said, f"{document:016x}", seed)
+    about = f"{document:016x}"
+    key = f"{about}-{hashlib.sha256(canonical(depends)).hexdigest()[:32]}"
+    return Request(key, prompt.name, prompt.system, said, about, seed)
 
 
 def _writer(run: GenerateRun) -> dict[str, str]:

@@ -43,23 +43,29 @@ def write(run: GenerateRun, share: int, folder: Path) -> dict[str, Any]:
     for answer in found.values():
         budget.settle(answer)
     progress = Progress(f"generate {share}")
+    keeper = answers.Keeper(place)
+    size = sum(len(answer.text.encode()) for answer in found.values())
 
     def keep(some: Sequence[Answer]) -> None:
-        answers.keep(place, some)
+        keeper.keep(some)
         found.update((one.key, one) for one in some)
-        progress.add(len(some), sum(len(one.text) for one in some))
+        nonlocal size
+        size += (more := sum(len(one.text.encode()) for one in some))
+        progress.reach(len(found), size, len(found) / len(requests), of_stage=run.documents)
+        progress.add(len(some), more)
 
+    failed: set[str] = set()
     whole = True
     if missing and run.endpoint:
         timesheet.works()
-        went_well = any(not one.failed for one in found.values())
-        whole = asking.ask(run, run.endpoint, missing, budget, keep, went_well=went_well)
+        failed, whole = asking.ask(run, run.endpoint, missing, budget, keep, went_well=bool(found))
     elif missing:
         from cupola_trainer.curate.synthetic import model  # noqa: PLC0415  it imports torch
 
         whole = model.write(run, missing, budget, keep)
+    keeper.merge()
     progress.say()
-    counts = _write(run, requests, found, folder / DOCUMENTS)
+    counts = _write(run, requests, found, failed, folder / DOCUMENTS)
     price = run.endpoint.price if run.endpoint else None
     spent = cost(price, counts["inputTokens"], counts["outputTokens"]) if price else None
     return {
@@ -67,6 +73,7 @@ def write(run: GenerateRun, share: int, folder: Path) -> dict[str, Any]:
         "cost": None if spent is None else str(spent),
         "budgetUsedUp": not whole,
         "seeds": seeds.digest,
+        "worked": {"documents": counts["requests"], "bytes": size},
     }
 
 
@@ -83,7 +90,11 @@ def _requests(run: GenerateRun, share: int, seeds: Seeds) -> list[Request]:
 
 
 def _write(
-    run: GenerateRun, requests: Sequence[Request], found: dict[str, Answer], path: Path
+    run: GenerateRun,
+    requests: Sequence[Request],
+    found: dict[str, Answer],
+    failed: set[str],
+    path: Path,
 ) -> Counter[str]:
     """Write the documents, in the order of the requests, and count."""
     counts: Counter[str] = Counter()
@@ -95,13 +106,14 @@ def _write(
     ):
         for one in requests:
             answer = found.get(one.key)
+            counts["requests"] += answer is not None or one.key in failed
+            counts["failed"] += one.key in failed
             if answer is None:
                 continue
-            counts["requests"] += 1
             counts["inputTokens"] += answer.input_tokens
             counts["outputTokens"] += answer.output_tokens
-            if answer.failed or answer.empty:
-                counts["failed" if answer.failed else "empty"] += 1
+            if answer.empty:
+                counts["empty"] += 1
                 continue
             counts["made"] += 1
             counts["truncated"] += answer.truncated
