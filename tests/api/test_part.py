@@ -77,6 +77,7 @@ def test_only_the_part_is_checked(folder: Path) -> None:
         '{"files":[{"bytes":1}]}',
         '{"files":[{"bytes":"x","path":"train/0","sha256":"y"}]}',
         '{"facts":{},"files":[] "kind":"x"}',
+        '{"facts":' + "[" * 100_000,
         "\udcff",
     ],
 )

@@ -77,7 +77,7 @@ def _readable(manifest: Path, name: str) -> Iterator[IO[str]]:
             yield text
     except OSError as error:
         raise ArtifactInvalid(f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactInvalid(f"{name} is not a manifest") from error
 
 

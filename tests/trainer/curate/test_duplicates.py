@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cupola_trainer.curate.duplicates import Alike, against_staying
 from cupola_trainer.curate.minhash import band_hashes, choose_banding, jaccard, shingle
-from cupola_trainer.curate.pairs_on_disk import in_order
+from cupola_trainer.curate.pairs_on_disk import Pairs, in_order
 
 SENTENCES = [
     "the furnace is lit before dawn and burns until night",
@@ -16,6 +16,8 @@ SENTENCES = [
     "a cupola can be built from an old boiler shell",
 ]
 NONE = np.empty((0, 2), np.uint64)
+MOST = 20
+"""Pairs that are held."""
 
 
 @st.composite
@@ -37,12 +39,12 @@ def copies_of(texts: list[str], similarity: float, pods: int = 1) -> dict[int, i
     near = np.flatnonzero(np.diff(shingles.start))
     pairs = [NONE]
     for pod in range(pods):
-        alike = Alike(similarity)
+        alike = Alike(similarity, MOST, pairs.append)
         buckets = sorted(
             (int(bands[i, band]), int(i)) for i in near for band in range(bands.shape[1])
         )
         alike.compare((v, i, shingles.of(i)) for v, i in buckets if v % pods == pod)
-        pairs.append(alike.take())
+        alike.flush()
     return dict(against_staying(in_order(np.concatenate(pairs))).tolist())
 
 
@@ -93,9 +95,17 @@ def test_of_many_documents_of_one_bucket_each_goes_for_the_first_that_it_is_like
     # Two groups in one bucket, far larger than what every document of it is compared with.
     texts = [f"{i} " + " ".join(f"g{i % 2}w{k}" for k in range(60)) for i in range(400)]
     shingles = shingle(texts)
-    alike = Alike(0.8)
+    found: list[Pairs] = []
+    alike = Alike(0.8, MOST, found.append)
     alike.compare((7, i, shingles.of(i)) for i in range(len(texts)))
-    assert len(alike) < 5 * len(texts)
-    gone = against_staying(in_order(alike.take()))
+    # However many there are of one bucket, few are held.
+    held = MOST - 1 + 8
+    assert all(MOST <= len(pairs) <= held for pairs in found)
+    alike.flush()
+    pairs = in_order(np.concatenate(found))
+    assert len(pairs) == sum(map(len, found)) < 5 * len(texts)
+    gone = against_staying(pairs)
     assert dict(gone.tolist()) == {i: i % 2 for i in range(2, 400)}
-    assert len(alike) == 0
+    written = len(found)
+    alike.flush()
+    assert [len(pairs) for pairs in found[written:]] == [0]

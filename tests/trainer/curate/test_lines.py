@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import zstandard
 
+from cupola_api.filters import QUALITY_RULES
 from cupola_api.run import CurateRun
-from cupola_trainer.curate import work
+from cupola_trainer.curate import dedup, work
+from cupola_trainer.curate.records import BROKEN, DAMAGED, RULE_NAMES
 
 MENU = "Home | Products | About us | Contact | Terms and conditions"
 NOTICE = "All rights reserved; no part of this may be copied without leave."
@@ -50,6 +52,17 @@ def report(run: CurateRun, source: str = "web") -> dict[str, Any]:
     return dict(json.loads((artifact / "curation.json").read_text())["sources"][source])
 
 
+def without_lines_before(texts: list[str]) -> list[str]:
+    """Each text without the lines of those before it."""
+    before: set[str] = set()
+    found = []
+    for text in texts:
+        lines = text.split("\n")
+        found.append("\n".join(line for line in lines if line not in before))
+        before |= set(lines)
+    return found
+
+
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part for each file, and as many ranges as parts."""
@@ -77,12 +90,12 @@ def test_the_first_occurrence_stays_and_what_is_too_short_goes(
         "\n".join([*c, "Home"]),
         texts[4],
     }
-    assert [(r.name, r.count) for r in outcome.dataset.dropped] == [("duplicate-lines", 1)]
+    assert [(r.name, r.count) for r in outcome.dataset.dropped] == [("few-new-lines", 1)]
     # Of the documents that stay: three menus, a notice at the end of a text, and an empty line.
     assert report(run)["lines"] == {"duplicate-line": 4}
     size = len(MENU.replace(" ", "  ") + "\n\n") + len(NOTICE) + 2 * len(MENU + "\n")
     assert report(run)["lineBytes"] == {"duplicate-line": size}
-    shown = work.artifact_folder(run) / "dropped" / "duplicate-lines.jsonl"
+    shown = work.artifact_folder(run) / "dropped" / "few-new-lines.jsonl"
     assert MENU in shown.read_text()
 
 
@@ -95,6 +108,22 @@ def test_a_line_goes_only_against_a_document_that_stays(pipeline: Any, tmp_path:
     assert [(r.name, r.count) for r in outcome.dataset.dropped] == [("near-duplicate", 1)]
     assert texts_of(run) == {texts[0], texts[2]}
     assert "lines" not in report(run)
+
+
+def test_a_line_does_not_go_for_a_document_of_which_too_little_is_left(
+    pipeline: Any, tmp_path: Path
+) -> None:
+    draw = random.Random(5)
+    texts = ["\n".join(one) for one in ([MENU, *unique(draw)], [MENU, NOTICE], unique(draw))]
+    texts.append("\n".join([*unique(draw), NOTICE]))
+    run, outcome = curated(pipeline, [write(tmp_path, texts)], lines={})
+    assert [(r.name, r.count) for r in outcome.dataset.dropped] == [("few-new-lines", 1)]
+    assert texts_of(run) == {texts[0], *texts[2:]}
+    assert "lines" not in report(run)
+
+
+def test_no_rule_of_copies_has_the_name_of_another() -> None:
+    assert not set(dedup._RULES.values()) & {*QUALITY_RULES, *BROKEN, *DAMAGED, *RULE_NAMES}
 
 
 def test_within_sources_lines_of_other_sources_stay(pipeline: Any, tmp_path: Path) -> None:
@@ -136,22 +165,21 @@ def test_the_bytes_are_the_same_for_any_division_and_any_memory(
 ) -> None:
     draw = random.Random(4)
     pool = [line for _ in range(15) for line in unique(draw)]
-    texts = ["\n".join([*draw.sample(pool, 5), *unique(draw, 3)]) for _ in range(30)]
+    texts = ["\n".join([*draw.sample(pool, 5), *unique(draw, i % 4)]) for i in range(30)]
     source = write(tmp_path, texts, files=3)
     run, outcome = curated(pipeline, [source], lines={"minLeft": 300})
     expected = outcome.artifact.digest
-    before: set[str] = set()
-    stays, dropped = set(), 0
-    for text in texts:  # no document is a copy of another here
-        lines = text.split("\n")
-        left = "\n".join(line for line in lines if line not in before)
-        before |= set(lines)
-        if left == text or len(f"{left}\n") >= 300:
-            stays.add(left)
-        else:
-            dropped += 1
-    assert texts_of(run) == stays
-    assert 0 < dropped < 15
+    enough = [
+        text
+        for text, left in zip(texts, without_lines_before(texts), strict=True)
+        if left == text or len(f"{left}\n") >= 300
+    ]
+    stays = texts_of(run)
+    assert stays == set(without_lines_before(enough))
+    assert 0 < len(enough) < len(texts)
+    # Of what stays no line is lost, and none is there twice.
+    lines = [line for text in stays for line in text.split("\n")]
+    assert sorted(lines) == sorted({line for text in enough for line in text.split("\n")})
     monkeypatch.setattr("cupola_trainer.curate.entries._BLOCK", 7)
     monkeypatch.setattr("cupola_trainer.curate.line_signatures._PIECE", 80)
     monkeypatch.setattr("cupola_trainer.curate.signatures._PIECE", 80)

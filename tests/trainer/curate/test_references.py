@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from cupola_api.artifact import verify
-from cupola_trainer.curate import work
+from cupola_trainer.curate import references, work
 from cupola_trainer.pod import PodFailure
 from cupola_trainer.storage import place_of, s3
 
@@ -175,6 +175,15 @@ def test_a_list_that_changed_after_the_listing_is_refused(
     with pytest.raises(PodFailure) as failure:
         pipeline.stage(run, "clean", 0)
     assert failure.value.reason == "SourceChanged"
+
+
+def test_strings_are_found_in_their_order_however_deep_they_lie() -> None:
+    deep: Any = "b"
+    for _ in range(5000):
+        deep = [deep]
+    assert [*references._strings({"q": "a", "more": [deep, 1, None, {"c": "c"}], "d": "d"})] == [
+        *"abcd"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def _counts(summary: DatasetSummary) -> Html:
 COPIES = {
     "exact-duplicate": "copies, the same text",
     "near-duplicate": "copies, nearly the same text",
-    "duplicate-lines": "too little left without lines that occurred before",
+    "few-new-lines": "too little left without lines that occurred before",
 }
 """Rules of de-duplication, in words."""
 

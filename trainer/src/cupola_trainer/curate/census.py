@@ -58,10 +58,13 @@ class Census:
         exact, near = ([folder / name for folder in ranges] for name in (match.EXACT, match.NEAR))
         sizes = self._states.decide(exact, near)
         if self._lines:
-            line_copies.decide(ranges, self._states, self._lost, target)
+            line_copies.decide(ranges, self._states, self._lost, None)
             for block in self.blocks():
                 few = block.bytes < self._lines.min_left
                 block.states[block.stay & (block.lines > 0) & few] = SHORT
+            # A line that went for one of those would be nowhere.
+            self._lost.clear()
+            line_copies.decide(ranges, self._states, self._lost, target)
         return sizes
 
     def blocks(self) -> Iterator[Block]:

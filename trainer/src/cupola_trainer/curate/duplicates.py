@@ -12,7 +12,7 @@ divided.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -29,9 +29,13 @@ text made from one template can cause."""
 class Alike:
     """Pairs of documents whose similarity was found to be enough."""
 
-    def __init__(self, similarity: float) -> None:
+    def __init__(self, similarity: float, most: int, write: Callable[[Pairs], None]) -> None:
+        """`write` takes the pairs whenever there are `most`; those may then be found again."""
         self._similarity = similarity
+        self._most = most
+        self._write = write
         self._known: dict[int, set[int]] = defaultdict(set)
+        self._count = 0
 
     def compare(self, signatures: Iterable[tuple[int, int, Set]]) -> None:
         """Look at the documents of some buckets: (bucket, document, sorted set of its shingles).
@@ -45,28 +49,29 @@ class Alike:
             if value != bucket:
                 bucket, members = value, []
             known = self._known.get(document, set())
-            apart = True
-            for other, theirs in members:
-                if other in known or self._enough(own, theirs):
-                    apart = False
-                    self._known[document].add(other)
-            if len(members) < _COMPARED or (apart and len(members) < _COMPARED + _APART):
-                members.append((document, own))
+            alike = {
+                other for other, theirs in members if other in known or self._enough(own, theirs)
+            }
+            if alike - known:
+                self._count += len(alike - known)
+                self._known[document] |= alike
+            if len(members) < _COMPARED or (not alike and len(members) < _COMPARED + _APART):
+                # Copied, as it is a part of what was read at once, which would be held with it.
+                members.append((document, own.copy()))
+            if self._count >= self._most:
+                self.flush()
 
     def _enough(self, own: Set, theirs: Set) -> bool:
         small, large = sorted((len(own), len(theirs)))
         # The similarity of two sets is at most the ratio of their sizes.
         return small >= self._similarity * large and jaccard(own, theirs) >= self._similarity
 
-    def __len__(self) -> int:
-        """How many pairs there are so far."""
-        return sum(map(len, self._known.values()))
-
-    def take(self) -> Pairs:
-        """All pairs so far, which are then forgotten: they may be found again."""
+    def flush(self) -> None:
+        """Write the pairs that were not yet written."""
         found = [(one, other) for one, others in self._known.items() for other in others]
         self._known.clear()
-        return np.array(found, np.uint64).reshape(-1, 2)
+        self._count = 0
+        self._write(np.array(found, np.uint64).reshape(-1, 2))
 
 
 def against_staying(alike: Pairs) -> Pairs:

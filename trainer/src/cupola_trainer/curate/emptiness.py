@@ -19,7 +19,7 @@ _REMEDIES = quarantine.REMEDIES | {
     "curly-bracket": "use quality rules Code if the documents are Python source",
     "language": "name the language in spec.curation.language.keep",
     "language-unsure": "lower spec.curation.language.minScore",
-    "duplicate-lines": "lower spec.curation.dedup.lines.minLeft",
+    "few-new-lines": "lower spec.curation.dedup.lines.minLeft",
 }
 _REMEDIES_OF_GROUPS = {
     "pii-": "use spec.curation.pii.action Redact",

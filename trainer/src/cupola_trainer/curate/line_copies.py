@@ -19,7 +19,7 @@ from cupola_trainer.curate.line_units import without
 from cupola_trainer.curate.states import STAYS, States, table
 from cupola_trainer.curate.texts import Flags, Ints
 
-RULE = "duplicate-lines"
+RULE = "few-new-lines"
 """The rule that drops a document of which too little is left."""
 LINE = "duplicate-line"
 """The name under which lines are counted that were taken out."""
@@ -35,9 +35,14 @@ class Lost:
         self.lines = table(folder / "lines", documents, np.uint32)
         self.bytes = table(folder / "bytes", documents, np.uint32)
 
+    def clear(self) -> None:
+        """Forget it."""
+        self.lines[:] = 0
+        self.bytes[:] = 0
 
-def decide(ranges: Sequence[Path], states: States, lost: Lost, target: Path) -> None:
-    """Say of the lines in the folders of all ranges which go: in `target` and in `lost`."""
+
+def decide(ranges: Sequence[Path], states: States, lost: Lost, target: Path | None) -> None:
+    """Say of the lines in the folders of all ranges which go: in `lost`, and in `target`."""
     written = 0
     for folder in ranges:
         paths = sorted(folder.glob(f"{SHARED}*.parquet"))
@@ -48,8 +53,9 @@ def decide(ranges: Sequence[Path], states: States, lost: Lost, target: Path) -> 
                 places = states.places(gone["document"].to_numpy())
                 np.add.at(lost.lines, places, 1)
                 np.add.at(lost.bytes, places, gone["bytes"].to_numpy())
-                _write(gone, target, written)
-                written += 1
+                if target:
+                    _write(gone, target, written)
+                    written += 1
 
 
 def taken(

@@ -41,7 +41,7 @@ number in the document. bytes: of it in the document. slice: the slice of rows t
 
 _HALF = (1 << 64) - 1
 
-_PIECE = 1 << 19
+_PIECE = 1 << 18
 """Lines that are looked at at a time, about."""
 
 

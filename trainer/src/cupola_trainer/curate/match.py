@@ -27,9 +27,11 @@ STAGE = "match"
 EXACT = "exact.u64"
 NEAR = "near.u64"
 
-_SHINGLES = 1 << 23
-"""Shingles that are held at a time, about: 32 MiB."""
-_PAIRS = 1 << 17
+_SHINGLES = 1 << 22
+"""Shingles that are held at a time, about: 16 MiB."""
+_ROW = 64
+"""What a signature itself takes while it is looked at, in shingles, about."""
+_PAIRS = 1 << 16
 """Pairs that are remembered, so as not to be compared again: about 300 bytes each."""
 
 
@@ -42,15 +44,13 @@ def match(run: CurateRun, number: int, folder: Path) -> dict[str, Any]:
     made = work.require_parts(run, "clean", *wanted)
     folders = [part.folder for part in made]
     parts = [work.stage_folder(run, "clean", part) for part in range(run.parts)]
-    alike = Alike(dedup.similarity)
     progress = Progress(f"dedup {number}: compare")
     with tempfile.TemporaryDirectory() as scratch:
         exact, near = (Runs(Path(scratch), name) for name in (EXACT, NEAR))
+        alike = Alike(dedup.similarity, _PAIRS, near.add)
         for shared in signatures.pieces(folders, number, exact, Path(scratch)):
             alike.compare(_with_shingles(parts, shared, progress))
-            if len(alike) >= _PAIRS:
-                near.add(alike.take())
-        near.add(alike.take())
+        alike.flush()
         exact.join(folder / EXACT)
         near.join(folder / NEAR)
         if dedup.lines:
@@ -71,7 +71,8 @@ def _with_shingles(
     parts: list[Place], found: pl.DataFrame, progress: Progress
 ) -> Iterator[tuple[int, int, Set]]:
     """(value, document, sorted set of its shingles) for each signature."""
-    piece = (found["count"].cast(pl.UInt64).cum_sum() // _SHINGLES).alias("piece")
+    size = found["count"].cast(pl.UInt64) + _ROW
+    piece = (size.cum_sum() // _SHINGLES).alias("piece")
     for rows in found.with_columns(piece).partition_by("piece", maintain_order=True):
         values, documents = rows["value"].to_list(), rows["document"].to_list()
         places = [
@@ -84,3 +85,4 @@ def _with_shingles(
         progress.add(len(places), 4 * sum(place.size for place in places))
         for value, document, place in zip(values, documents, places, strict=True):
             yield value, document, sets[place]
+        del sets  # before the next ones are read

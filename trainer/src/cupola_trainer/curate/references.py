@@ -127,11 +127,13 @@ def _texts(one: Benchmark, path: Path) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value.encode(errors="replace").decode()
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
+    left = [value]  # no recursion: it may be as deep as the parser bears
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one.encode(errors="replace").decode()
+        elif isinstance(one, dict | list):
+            left += reversed(one.values() if isinstance(one, dict) else one)
 
 
 def _records(name: str, path: Path) -> Iterator[Any]:

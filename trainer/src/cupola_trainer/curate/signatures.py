@@ -43,7 +43,7 @@ shingles begin and how many there are, in units of 4 bytes."""
 
 _SAME = ("band", "value", "content")
 
-_PIECE = 1 << 19
+_PIECE = 1 << 18
 """Signatures that are looked at at a time, about."""
 
 
@@ -157,16 +157,7 @@ def pieces(
     """
     paths = [path for folder in folders for path in sorted(folder.glob(f"{prefix(number)}*"))]
     for piece in scattered(paths, scratch / "bands", _PIECE):
-        first = pl.DataFrame(schema=SCHEMA)
-        for group in batches(piece, _PIECE, height):
-            chosen = pl.read_parquet(group)
-            # In the order of the documents, as files are, and rows within each band.
-            both = pl.concat([first, chosen])
-            first = both.unique(_SAME, keep="first", maintain_order=True)
-            exact.add(_copies(chosen, first))
-        bands = first.filter(pl.col("band") != EXACT)
-        several = bands.filter(pl.len().over("band", "value") > 1)
-        yield several.sort("band", "value", "document")
+        yield _shared(piece, exact)
 
 
 def scattered(paths: Sequence[Path], scratch: Path, most: int) -> Iterator[list[Path]]:
@@ -191,6 +182,20 @@ def scattered(paths: Sequence[Path], scratch: Path, most: int) -> Iterator[list[
 def height(path: Path) -> int:
     """Rows of a file."""
     return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+
+
+def _shared(piece: list[Path], exact: Runs) -> pl.DataFrame:
+    """Of the signatures in the files of a piece those that `pieces` yields."""
+    first = pl.DataFrame(schema=SCHEMA)
+    for group in batches(piece, _PIECE, height):
+        chosen = pl.read_parquet(group)
+        # In the order of the documents, as files are, and rows within each band.
+        both = pl.concat([first, chosen])
+        first = both.unique(_SAME, keep="first", maintain_order=True)
+        exact.add(_copies(chosen, first))
+    bands = first.filter(pl.col("band") != EXACT)
+    several = bands.filter(pl.len().over("band", "value") > 1)
+    return several.sort("band", "value", "document")
 
 
 def _copies(chosen: pl.DataFrame, first: pl.DataFrame) -> Pairs:

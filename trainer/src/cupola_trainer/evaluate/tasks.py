@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from cupola_api.artifact import read_manifest
 from cupola_api.common import Lineage
 from cupola_api.evaluation import HarnessTask, PerplexityTask, PythonFunctionTask
 from cupola_api.outcome import FailureClass
+from cupola_api.part import read_facts
 from cupola_api.run import EvaluateRun, Input, ResolvedTask
 from cupola_trainer import storage
 from cupola_trainer.evaluate import functions, harness, harness_config, perplexity
@@ -64,9 +64,9 @@ def _harness(task: HarnessTask, folder: Path, seed: int, cache: Path) -> Prepare
 def _perplexity(task: PerplexityTask, source: Input, models: list[Path]) -> Prepared:
     """Of held-out answers where the Dataset has pairs, else of held-out documents."""
     dataset = storage.open_input(source, "pairs/", "validation/")
-    facts = read_manifest(dataset)[0].facts
+    facts = read_facts(dataset)
     for model in models:
-        if read_manifest(model)[0].facts.get("tokenizerDigest") != facts.get("tokenizerDigest"):
+        if read_facts(model).get("tokenizerDigest") != facts.get("tokenizerDigest"):
             # Perplexities a token are comparable between the same tokens only.
             raise PodFailure(
                 "TokenizerMismatch",

@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from cupola_api.artifact import read_manifest, seal
+from cupola_api.artifact import seal
 from cupola_api.common import Artifact
 from cupola_api.outcome import FailureClass, Outcome, OutcomeKind
+from cupola_api.part import read_facts
 from cupola_api.run import FineTuneRun
 from cupola_api.training import ModelSummary
 from cupola_trainer import hang, storage, timesheet
@@ -74,7 +75,7 @@ def _inputs(run: FineTuneRun, *, main: bool) -> tuple[Path, Path]:
 def _check(run: FineTuneRun, *, main: bool) -> str | None:
     """Check base and dataset, and that they fit; returns their tokenizer's digest."""
     folder, dataset = _inputs(run, main=main)
-    base = read_manifest(folder)[0].facts.get("tokenizerDigest")
+    base = read_facts(folder).get("tokenizerDigest")
     if not (dataset / "pairs").is_dir():
         raise PodFailure(
             "DatasetHasNoTask",
@@ -82,7 +83,7 @@ def _check(run: FineTuneRun, *, main: bool) -> str | None:
             "new spec.revision",
             FailureClass.USER,
         )
-    if read_manifest(dataset)[0].facts.get("tokenizerDigest") != base:
+    if read_facts(dataset).get("tokenizerDigest") != base:
         raise PodFailure(
             "TokenizerMismatch",
             f"Dataset {run.dataset.name} has another tokenizer than {run.base.kind} "
