@@ -71,7 +71,7 @@ def _happen(
         found = [one for one in amounts if (Decimal(one) > now) is higher] or [str(now)]
         sim.set_budget(settings(found[choice.a % len(found)], *others))
     elif choice.name == "old":
-        sim.punctual, sim.lagged = False, True
+        sim.punctual = False
         sim.operators[choice.a % len(sim.operators)].view.lag[sim.kind] = 1 + choice.b % 4
     else:
         happen(sim, choice)

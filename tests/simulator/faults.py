@@ -15,7 +15,6 @@ KINDS = ("Pod", "Job", "PyTorchJob", "ConfigMap")
 def lag(sim: Simulation, a: int, b: int) -> str | None:
     """Lists of a kind are old."""
     operator, kind = operator_of(sim, a // 4), KINDS[a % 4]
-    sim.lagged = True
     operator.view.lag[kind] = 1 + b % 4
     return f"lists of {kind} lag {1 + b % 4} versions behind"
 

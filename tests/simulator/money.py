@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from cupola_operator.cluster import Object
 
-from . import oracle
+from . import evidence, oracle
 from .cluster import text
+from .nodes import is_spot
 from .oracle import CAUSES, HOUR, Pod, Prices
 from .properties import Broken, require
 from .runs import Gang, Run
@@ -78,6 +79,7 @@ def of_attempt(sim: Simulation, attempt: Object, uid: str, revision: int) -> Non
         # What the training operator makes after that is deleted, and not waited for.
         known = {pod["uid"] for pod in attempt["pods"]}
         runs = [run for run in runs if run.uid in known or (run.taken or 0) < closed]
+    found = evidence.of(sim, attempt, uid, revision)
     seen = [run for run in runs if run.uid in sim.seen]
     truth = sum((held(run) for run in seen), Decimal(0))
     recorded = Decimal(attempt["gpuSeconds"])
@@ -91,6 +93,7 @@ def of_attempt(sim: Simulation, attempt: Object, uid: str, revision: int) -> Non
     pods = oracle.pods(sim, attempt, seen)
     _waste(sim, attempt, seen, pods, known_prices)
     name = f"{attempt['name']}: {recorded} s recorded, {truth} s held"
+    require(recorded == found.seconds, NAME, f"{name}, {found.seconds} s were to be seen")
     if not attempt.get("estimated", False):
         size = max((run.size for run in runs), default=0)
         if len(seen) < size and any(run.taken is not None for run in runs if run not in seen):
@@ -105,9 +108,20 @@ def of_attempt(sim: Simulation, attempt: Object, uid: str, revision: int) -> Non
             _queue(sim, attempt, pods, uid)
         return
     require(sim.troubled, NAME, f"{attempt['name']} is estimated, and nothing went wrong")
-    require(
-        recorded <= sum(_most(sim, run, closed) for run in runs), NAME, f"{name}, and is estimated"
-    )
+    if len(lists) == 1 and known_prices and not found.back:
+        # Else others charged more before, and that stays.
+        cost = oracle.cost(_seen(sim, found), known_prices[0])
+        if abs(Decimal(attempt["cost"]) - cost) >= GRAIN:
+            raise Broken(NAME, f"{attempt['name']} cost {attempt['cost']}, not {cost}")
+
+
+def _seen(sim: Simulation, found: evidence.Evidence) -> list[Pod]:
+    """The pods of an attempt as far as was seen."""
+    return [
+        Pod(one.begin, one.end, run.gpus, is_spot(run.node), None, uid, None)
+        for uid, one in found.pods.items()
+        if (run := sim.nodes.runs[uid])
+    ]
 
 
 def _priced(attempt: Object, lists: list[Prices | None], recorded: Decimal) -> None:
@@ -198,12 +212,3 @@ def _queue(sim: Simulation, attempt: Object, pods: list[Pod], uid: str) -> None:
     waited = min(pod.begin for pod in pods) - int(sim.books.made[uid, attempt["name"]])
     if Decimal(attempt["queueSeconds"]) != max(0, waited):
         raise Broken(NAME, f"{attempt} waited {waited} s")
-
-
-def _most(sim: Simulation, run: Run, closed: float) -> Decimal:
-    """What a pod may be charged at most, where its end was not seen: until the cluster gave it up."""
-    if run.taken is None:
-        return Decimal(0)
-    skews = [operator.skew for operator in sim.operators] + sim.skews + sim.nodes.skew
-    over = max(run.over or 0, run.noticed, closed if sim.lagged else 0) + max(skews) - min(skews)
-    return run.gpus * Decimal(over - run.taken + 1)

@@ -386,9 +386,8 @@ class Nodes:
         if key.kind != "Pod":
             return
         if run := self.runs.get(value["metadata"]["uid"]):
-            run.noticed = self.api.clock()
             if run.asked is None and "deletionTimestamp" in value["metadata"]:
-                run.asked = run.noticed
+                run.asked = self.api.clock()
             return
         self.runs[value["metadata"]["uid"]] = Run.of(key, value, self._job(value))
 

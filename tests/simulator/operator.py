@@ -60,6 +60,8 @@ class View:
         self.at: dict[str, int] = {}
         self.found: dict[str, tuple[Any, Any, list[Object]]] = {}
         """What was last found of a kind: in which list, by which labels."""
+        self.time = 0
+        """Second of the simulation at which it looks, by the operator's clock."""
         self.fault: Fault | None = None
         self.started: set[str] = set()
         """Of the pods that were last found, those that had started."""
@@ -219,6 +221,7 @@ class Operator:
         """Reconcile; how many writes that made."""
         view = self.view
         view.glimpsed, view.patches = set(), 0
+        view.time = int(self.sim.now + self.skew)
         view.fault, view.calls, view.writes, view.commits = fault, 0, 0, 0
         self.due = None
         self.busy = True

@@ -46,8 +46,6 @@ class Run:
     """Its termination message."""
     worked: float | None = None
     """When it began with its work, as it said."""
-    noticed: float = 0.0
-    """When the cluster last learned of it."""
     asked: float | None = None
     """When its deletion was asked for."""
 

@@ -17,6 +17,7 @@ from . import kueue, properties
 from .books import Books
 from .cluster import Api
 from .controllers import Controllers
+from .evidence import Look
 from .nodes import Nodes
 from .operator import START, Operator, View
 from .program import Store
@@ -120,8 +121,6 @@ class Simulation:
         """Whether the resolved run was ever deleted."""
         self.skews: list[float] = []
         """Of the clocks of operators, also of those that ended."""
-        self.lagged = False
-        """Whether lists ever lagged behind."""
         self.by_hand, self.made = set[str](), dict[tuple[str, str, str], str]()
         self.before: dict[str, Object] = {}  # the last status of each resource, by its uid
         self._pods: dict[Key, Object] | None = None
@@ -204,7 +203,11 @@ class Simulation:
                 self.books.charged[uid, attempt["name"]].append(view.settings)
         self.before[uid] = status
         if "run" in status:
-            self.told[uid, status["run"]["revision"]] = status
+            run = (uid, status["run"]["revision"])
+            self.told[run] = status
+            if attempts := status.get("attempts"):
+                look = Look(view.time, view.found["Pod"][2], attempts)
+                self.books.looks[run].append(look)
         properties.status_is_sound(before, status)
         if status["phase"] == "Suspended" and not view.lag:
             properties.no_pod_of_a_held_run_lives(self, uid)

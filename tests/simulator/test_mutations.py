@@ -192,6 +192,19 @@ def forgets_when_it_began_to_wait(patch: Patch) -> None:
     patch.setattr(record, "_made", lambda world, *_: record.text_of(world.now))
 
 
+def believes_vanished_pods_ran_on(patch: Patch) -> None:
+    before = ledger.pod_times
+
+    def bug(attempt: Any, pods: Any, now: Any, **more: Any) -> Any:
+        here, on = {pod.uid for pod in pods}, {"until": record.text_of(now)}
+        return [
+            time if time.outcome or time.uid in here else time.model_copy(update=on)
+            for time in before(attempt, pods, now, **more)
+        ]
+
+    patch.setattr(ledger, "pod_times", bug)
+
+
 def looks_at_the_price_of_one_pool_only(patch: Patch) -> None:
     patch.setattr(prices, "priced", lambda placement: placement.pool.price is not None)
 
@@ -362,6 +375,7 @@ BUGS: list[tuple[str, Callable[[Patch], None]]] = [
     ("money equals the truth", drops_what_rounding_leaves),
     ("money equals the truth", forgets_when_it_began_to_wait),
     ("money equals the truth", looks_at_the_price_of_one_pool_only),
+    ("money equals the truth", believes_vanished_pods_ran_on),
     ("closed runs are in the ledger", forgets_what_it_cost),
     ("closed runs are in the ledger", closes_each_run_under_another_name),
     ("money equals the truth", lets_a_resource_go_while_it_runs),
