@@ -119,6 +119,17 @@ def test_what_runs_costs_the_price_of_now_if_that_is_more(kit: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(("stage", "devices"), [(None, 8), ("clean", 2)])
+def test_of_a_gang_that_has_started_in_part_the_rest_will_start_at_any_moment(
+    kit: Any, stage: str | None, devices: int
+) -> None:
+    value = runs(stage=stage)
+    value["status"]["plan"] = {"pool": "cpu", "nodes": 4, "devices": 8}
+    assert spending(kit, value) == Spending(Decimal(4), 60 * 2 * PAID, devices * PAID)
+    value["status"]["plan"]["devices"] = 1
+    assert spending(kit, value).rate == 2 * PAID
+
+
 def test_a_price_that_is_about_to_rise_counts(kit: Any) -> None:
     for since, price in (("2026-02-01T01:02:00Z", 36), ("2026-02-01T01:02:01Z", 9)):
         prices = [{"from": since, "pricePerGpuHour": "36"}]

@@ -20,6 +20,8 @@ from .test_forecast import world as planning
 
 COST = {"low": "10", "expected": "15", "high": "30"}
 HOURS = {"low": "1", "expected": "2", "high": "4"}
+UNSEEN = Decimal("1e-9")
+"""What is foretold of the others' money, and counts."""
 TRAINED = ["PretrainJob", "FineTune", "Evaluation"]
 
 
@@ -34,7 +36,7 @@ def limited(world: Any, spent: str, at: str = "2026-01-01T00:00:00Z", **rule: An
     return world.but(
         now=datetime.fromisoformat(at),
         settings=world.settings.model_copy(update={"namespaces": [found]}),
-        spending=Spending(Decimal(spent) / 2, Decimal(spent) / 2),
+        spending=Spending(Decimal(spent) - UNSEEN, UNSEEN),
     )
 
 
@@ -77,6 +79,17 @@ def test_a_spent_budget_says_what_is_lacking_and_who_can_help(kit: Any) -> None:
     )
     doubts = allowance.doubted(seen(kit, "84", **budget("96")), plan())
     assert doubts == ["what namespace default has left to spend may be less than the run costs"]
+
+
+@pytest.mark.parametrize(("unseen", "again"), [("5", 15.0), ("4.99", None)])
+def test_what_was_foretold_and_may_not_be_spent_is_looked_at_again(
+    kit: Any, unseen: str, again: float | None
+) -> None:
+    world = seen(kit, **budget("100")).but(every=15.0)
+    world = world.but(spending=Spending(Decimal(95) - Decimal(unseen), Decimal(unseen)))
+    found = allowance.exceeded(world, plan())
+    assert found
+    assert found.again == again
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,8 @@ def _pace(status: Status, settings: Settings, now: datetime) -> _Pace:
     paid = Decimal(last.cost) / used if used else price
     seen = max(time for pod in pods if (time := time_of(pod.until) or time_of(pod.started_at)))
     unseen = max(0, int((now - seen).total_seconds())) * devices * paid
+    if last.stage is None and status.plan:
+        devices = max(devices, status.plan.devices)  # the rest of a gang starts at any moment
     return _Pace(unseen, devices * max(price, paid))
 
 

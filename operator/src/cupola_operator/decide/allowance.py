@@ -42,6 +42,8 @@ class _Share(NamedTuple):
     high: Decimal
     left: Decimal
     """What of the budget is left."""
+    unseen: Decimal
+    """What of the rest is foretold, and may turn out not to be spent."""
     until: datetime | None
     """When it begins anew; None: never."""
 
@@ -56,7 +58,7 @@ def doubted(world: World, plan: Forecast) -> list[str]:
     said, share, name = [], _share(world, plan), world.key.namespace
     if share and share.low <= share.left < share.high:
         said.append(f"what namespace {name} has left to spend may be less than the run costs")
-    hours, longest = plan.wall_clock_hours, _deadline(world)
+    hours, longest = plan.wall_clock_hours, namespace.deadline(world)
     if hours and longest and Decimal(hours.low) <= _hours(longest) < Decimal(hours.high):
         said.append(
             f"the deadline of {longest} of namespace {name} may be shorter than the run takes"
@@ -72,6 +74,8 @@ def _exceeded(world: World, plan: Forecast) -> Iterator[Shortage]:
             span = f" this month, in which it costs {limits.short(share.low)} at least"
             wait = f", wait until {text_of(share.until)}"
             again = (share.until - world.now).total_seconds()
+        if share.low <= share.left + share.unseen:
+            again = world.every
         yield Shortage(
             NAMESPACE_BUDGET,
             f"on pool {plan.pool} the run costs {limits.span(plan.cost)} {plan.currency}, and namespace "
@@ -81,7 +85,7 @@ def _exceeded(world: World, plan: Forecast) -> Iterator[Shortage]:
             f"have maxCost of the namespace raised in the settings (namespaces){wait}",
             again,
         )
-    hours, longest = plan.wall_clock_hours, _deadline(world)
+    hours, longest = plan.wall_clock_hours, namespace.deadline(world)
     if hours and longest and _hours(longest) < Decimal(hours.low):
         yield Shortage(
             limits.DEADLINE,
@@ -104,19 +108,13 @@ def _share(world: World, plan: Forecast) -> _Share | None:
         return None
     low, high = Decimal(plan.cost.low), Decimal(plan.cost.high)
     if account.budget.per is Period.TOTAL:
-        return _Share(low, high, account.left, None)
+        return _Share(low, high, account.left, account.unseen, None)
     until = months.bounds(months.month_of(world.now))[1]
     rest, hours = Decimal((until - world.now).total_seconds()) / _HOUR, plan.wall_clock_hours
     if hours:
         low *= rest / max(rest, Decimal(hours.high))
         high *= rest / max(rest, Decimal(hours.low))
-    return _Share(low, high, account.left, until)
-
-
-def _deadline(world: World) -> str | None:
-    """The deadline that the settings set for the namespace."""
-    rule = world.settings.namespace(world.key.namespace) if world.settings.namespaces else None
-    return rule.deadline if rule else None
+    return _Share(low, high, account.left, account.unseen, until)
 
 
 def _hours(duration: str) -> Decimal:

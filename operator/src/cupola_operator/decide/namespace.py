@@ -9,7 +9,7 @@ from cupola_api.control import OnExceeded
 from cupola_api.quantities import seconds
 from cupola_operator.children import text_of
 from cupola_operator.cost import months, namespace
-from cupola_operator.settings import NamespaceBudget, Period
+from cupola_operator.settings import NamespaceBudget, NamespaceRule, Period
 from cupola_operator.world import World
 
 
@@ -34,7 +34,7 @@ def account(world: World, currency: str) -> Account | None:
 
     A run that pays in another currency than the installation's cannot be added to the others.
     """
-    rule = world.settings.namespace(world.key.namespace) if world.settings.namespaces else None
+    rule = _rule(world)
     if rule is None or rule.budget is None or currency != world.settings.currency:
         return None
     month = months.month_of(world.now) if rule.budget.per is Period.MONTH else None
@@ -89,12 +89,23 @@ def longest(world: World) -> tuple[str, int] | None:
     That is the shorter of spec.deadline and the deadline of the namespace in the settings.
     """
     spec = world.resource.spec.deadline if world.resource else None
-    rule = world.settings.namespace(world.key.namespace) if world.settings.namespaces else None
     said = [(f"spec.deadline of {spec}", seconds(spec))] if spec else []
-    if rule and rule.deadline:
-        text = f"the deadline of {rule.deadline} that the settings set for namespace {world.key.namespace}"
-        said.append((text, seconds(rule.deadline)))
+    if general := deadline(world):
+        text = (
+            f"the deadline of {general} that the settings set for namespace {world.key.namespace}"
+        )
+        said.append((text, seconds(general)))
     return min(said, key=lambda one: one[1], default=None)
+
+
+def deadline(world: World) -> str | None:
+    """The deadline that the settings set for the namespace."""
+    rule = _rule(world)
+    return rule.deadline if rule else None
+
+
+def _rule(world: World) -> NamespaceRule | None:
+    return world.settings.namespace(world.key.namespace) if world.settings.namespaces else None
 
 
 def _limit(world: World, found: Account) -> str:
