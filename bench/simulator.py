@@ -27,22 +27,23 @@ def main() -> None:
     words.add_argument("--histories", type=int, default=4000)
     words.add_argument("--first", type=int, default=0, help="the first seed")
     chosen = words.parse_args()
-    blocks, failures = [], 0
+    blocks, broken = [], []
     with fast():
         for seed in range(chosen.first, chosen.first + WARM):
             script.by_seed(seed)
         begin = chosen.first + WARM
         for start in range(begin, begin + chosen.histories, BLOCK):
             since = time.process_time()
-            failures += sum(
-                script.by_seed(seed) is not None for seed in range(start, start + BLOCK)
-            )
+            found = [(seed, script.by_seed(seed)) for seed in range(start, start + BLOCK)]
             blocks.append(time.process_time() - since)
+            broken += [(seed, failure) for seed, failure in found if failure]
     rates = [BLOCK / taken for taken in blocks]
     print(
         f"{BLOCK * len(blocks) / sum(blocks):.0f} histories a second of CPU "
-        f"(of {BLOCK} each: {min(rates):.0f} to {max(rates):.0f}); {failures} broke a property"
+        f"(of {BLOCK} each: {min(rates):.0f} to {max(rates):.0f}); {len(broken)} broke a property"
     )
+    for seed, failure in broken:
+        print(f"seed {seed}: {failure}")
 
 
 if __name__ == "__main__":
