@@ -129,3 +129,15 @@ def test_a_word_before_it_makes_a_number_a_telephone_number(text: str) -> None:
 )
 def test_other_numbers_stay(text: str) -> None:
     assert pii.redact(text, {PiiKind.PHONE}) == (text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("+41 79 455 98 83,151.205.32.243,x", "<PHONE>,<IP_ADDRESS>,x"),
+        ("phone 212.280.4089  Loan no. 4517-957762-58", "phone <PHONE>  Loan no. 4517-957762-58"),
+        ("+49 30 901820 or 030 901821", "<PHONE> or <PHONE>"),
+    ],
+)
+def test_a_placeholder_is_no_word_for_what_follows_it(text: str, expected: str) -> None:
+    assert pii.redact(text, set(PiiKind))[0] == expected

@@ -117,6 +117,10 @@ def _check_international(text: bytes, start: int, end: int) -> Span | None:
 
 
 def _check_named(text: bytes, start: int, end: int) -> Span | None:
+    return _check_asked(text, start, end) if _goes_on(text, start, end) else None
+
+
+def _check_asked(text: bytes, start: int, end: int) -> Span | None:
     number = digits(_without_extension(text[start:end]))
     if _DATE.fullmatch(text[start:end]) or not 7 <= len(number) <= 15:
         return None
@@ -125,6 +129,19 @@ def _check_named(text: bytes, start: int, end: int) -> Span | None:
         return None
     return (start, end) if stands_alone(text, start, end, not_before=b"") else None
 
+
+def _goes_on(text: bytes, start: int, end: int) -> bool:
+    """Whether a number that only a placeholder names is one more of a list: `<PHONE> / 901821`."""
+    _, mark, between = text[max(0, start - _REACH) : start].rpartition(b"<PHONE>")
+    if not mark or _WORD.search(between):
+        return True
+    quad = _QUAD.fullmatch(text[start:end]) is not None
+    return not quad and _LIST.fullmatch(between) is not None
+
+
+_REACH = 32
+_LIST = pattern(rb"(?i) ?(?:[/|,;]|or|and|oder|und|ou|et|y|o|e) ?")
+_QUAD = pattern(rb"\d{1,3}(?:\.\d{1,3}){3}")
 
 _NAMED = (
     "tel|tels|telephone|phone|phones|fax|mobile|mob|cell|cellphone|whatsapp|hotline|handy|mobil|gsm"
@@ -137,6 +154,7 @@ _NAMED_ELSEWHERE = (
     "|휴대폰|휴대전화|연락처"
 ).encode()
 """The same in other scripts, of which RE2 does not know where words end."""
+_WORD = pattern(rb"(?:(?i:\b(?:" + _NAMED + rb")\b)|" + _NAMED_ELSEWHERE + rb")")
 _EXTENSION = rb"(?: ?(?:x|ext\.?) ?\d{1,6})?"
 _ASKED = (
     rb"(?:call|dial|ring|text|reach|contact)(?: (?:me|us|him|her|them|you))?"
@@ -195,7 +213,7 @@ FINDERS = (
     Finder(
         PiiKind.PHONE,
         pattern(rb"(?i)\b(?:" + _ASKED + rb")(" + _NATIONAL + rb")\b"),
-        _check_named,
+        _check_asked,
         screen=NUMBERS,
     ),
 )
